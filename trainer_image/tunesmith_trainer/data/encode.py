@@ -1,0 +1,26 @@
+"""What data asks of a tokenizer; models/ makes one, data/ knows no model."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+Encoding = tuple[list[int], list[int] | None]
+"""Token ids and, for a pair where the model tells its halves apart, token type ids."""
+
+
+class Encode(Protocol):
+    """Turns texts into token ids."""
+
+    @property
+    def digest(self) -> str:
+        """Changes whenever the ids of some text would change."""
+
+    @property
+    def context_length(self) -> int | None:
+        """Most tokens that the model takes."""
+
+    def encode_batch(self, texts: list[str], pairs: list[str] | None) -> list[Encoding]:
+        """Encode every text (with its pair) with special tokens, uncut."""
+
+    def truncate(self, ids: list[int], type_ids: list[int] | None, max_length: int) -> Encoding:
+        """Cut one encoding to max_length tokens; the special tokens stay."""
