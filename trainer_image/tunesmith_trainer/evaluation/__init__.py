@@ -1,0 +1,1 @@
+"""Scores of a model: metrics, the baseline, slices, the worst errors and the gate."""
