@@ -1,0 +1,1 @@
+"""From a model's URI to a module with a head: resolve, inspect, tokenize, load."""

@@ -1,0 +1,1 @@
+"""Methods: which parameters of a loaded model are trained, one file each."""
