@@ -1,0 +1,1 @@
+"""URI -> store: reading, conditional writes and ownership; knows nothing of models."""

@@ -1,0 +1,84 @@
+"""Object stores from the environment: the providers' own variables, custom endpoints and AWS profiles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from tunesmith_api.protocol import Failure, Reason
+from tunesmith_trainer.storage.errors import VARIABLES, failure
+
+ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
+    "gs": ("GOOGLE_BASE_URL",),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+_IN_THE_ENVIRONMENT = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+)
+_RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=15)}
+_TIMEOUTS = {"connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=25), "timeout": timedelta(days=1)}
+"""A dead endpoint is reported within half a minute; the size of an object is no reason to give up on it."""
+
+
+def connect(scheme: str, bucket: str, environ: Mapping[str, str] | None = None) -> Any:
+    """The obstore store of one bucket."""
+    environment = os.environ if environ is None else environ
+    try:
+        return _OPEN[scheme](bucket, environment)
+    except (BaseError, ValueError) as error:
+        raise failure(error, f"{scheme}://{bucket}") from error
+
+
+def _s3(bucket: str, environ: Mapping[str, str]) -> Any:
+    profile: dict[str, Any] = {} if any(environ.get(name) for name in _IN_THE_ENVIRONMENT) else _aws_profile(bucket, environ)
+    endpoint = profile.pop("endpoint", None) or _endpoint("s3", environ)
+    return S3Store(bucket, **_options(endpoint), **({"endpoint": endpoint} if endpoint else {}), **profile)
+
+
+def _gs(bucket: str, environ: Mapping[str, str]) -> Any:
+    return GCSStore(bucket, **_options(_endpoint("gs", environ)))
+
+
+def _az(bucket: str, environ: Mapping[str, str]) -> Any:
+    return AzureStore(bucket, **_options(_endpoint("az", environ)))
+
+
+_OPEN: dict[str, Callable[[str, Mapping[str, str]], Any]] = {"s3": _s3, "gs": _gs, "az": _az}
+
+
+def _endpoint(scheme: str, environ: Mapping[str, str]) -> str | None:
+    return next((environ[name] for name in ENDPOINTS[scheme] if environ.get(name)), None)
+
+
+def _options(endpoint: str | None) -> dict[str, Any]:
+    plain = {"allow_http": True} if endpoint and endpoint.startswith("http://") else {}
+    return {"client_options": _TIMEOUTS | plain, "retry_config": _RETRY}
+
+
+def _aws_profile(bucket: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Credentials, region and endpoint as the AWS tools find them: profiles, SSO, the instance's role."""
+    import boto3
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    remedy = f"Set {VARIABLES['s3']}."
+    try:
+        session = boto3.Session(profile_name=environ.get("AWS_PROFILE") or None)
+        settings = session._session.get_scoped_config()
+        if session.get_credentials() is None:
+            raise Failure(Reason.STORAGE_DENIED, f"s3://{bucket}: no AWS credentials: no variables, no profile, no instance role", remedy)
+        provider = Boto3CredentialProvider(session)
+    except BotoCoreError as error:
+        raise Failure(Reason.STORAGE_DENIED, f"s3://{bucket}: AWS profile: {error}", remedy) from error
+    endpoint = {"endpoint": settings["endpoint_url"]} if "endpoint_url" in settings else {}
+    return {"credential_provider": provider, **endpoint}
