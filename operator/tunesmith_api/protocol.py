@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from tunesmith_api.meta import ApiModel
 from tunesmith_api.plan import Plan
@@ -28,6 +28,7 @@ class Reason(StrEnum):
     REUSED = "Reused"
     INVALID_SPEC = "InvalidSpec"
     DATASET_INVALID = "DatasetInvalid"
+    ARTIFACT_DAMAGED = "ArtifactDamaged"
     MODEL_UNAVAILABLE = "ModelUnavailable"
     OUTPUT_IN_USE = "OutputInUse"
     STORAGE_UNAVAILABLE = "StorageUnavailable"
@@ -51,6 +52,7 @@ VERDICTS: dict[Reason, Verdict] = {
     Reason.REUSED: Verdict(0, After.DONE),
     Reason.INVALID_SPEC: Verdict(64, After.OVER),
     Reason.DATASET_INVALID: Verdict(65, After.OVER),
+    Reason.ARTIFACT_DAMAGED: Verdict(65, After.OVER),
     Reason.MODEL_UNAVAILABLE: Verdict(66, After.OVER),
     Reason.INTERNAL: Verdict(70, After.RETRY),
     Reason.OUTPUT_IN_USE: Verdict(73, After.OVER),
@@ -180,6 +182,26 @@ class CheckpointEvent(ApiModel):
     uri: str
 
 
+class ReportEvent(ApiModel):
+    """What a finished job left: the answer to `report`."""
+
+    event: Literal["report"] = "report"
+    report: dict[str, JsonValue]
+    """Its report.json."""
+    manifest: dict[str, JsonValue] | None = None
+    """Its manifest.json; absent where nothing was published, because the gate was not met."""
+
+
+class VerificationEvent(ApiModel):
+    """How the published files compare with their manifest: the answer to `verify`."""
+
+    event: Literal["verification"] = "verification"
+    files: int
+    """How many files the manifest names."""
+    problems: tuple[str, ...] = ()
+    """One line for each file that is missing or differs."""
+
+
 class WordEvent(ApiModel):
     """The last event: how the job ended."""
 
@@ -191,7 +213,15 @@ class WordEvent(ApiModel):
 
 
 Event = Annotated[
-    PhaseEvent | NoteEvent | PlanEvent | ProgressEvent | EvaluationEvent | CheckpointEvent | WordEvent,
+    PhaseEvent
+    | NoteEvent
+    | PlanEvent
+    | ProgressEvent
+    | EvaluationEvent
+    | CheckpointEvent
+    | ReportEvent
+    | VerificationEvent
+    | WordEvent,
     Field(discriminator="event"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)
