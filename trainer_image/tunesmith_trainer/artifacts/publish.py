@@ -1,0 +1,87 @@
+"""Publishing: every file first, the manifest last and only if absent, so that a reader never sees half an artifact."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from tunesmith_api.protocol import Failure, Reason
+from tunesmith_trainer.artifacts.layout import MANIFEST, REJECTED, staged_files
+from tunesmith_trainer.artifacts.manifest import Manifest, intact, read, strays
+from tunesmith_trainer.storage.folder import Folder
+from tunesmith_trainer.storage.ownership import Claim
+
+
+def published(folder: Folder, digest: str, *, overwrite: bool = False) -> Manifest | None:
+    """The artifact of this digest if it is there and whole; None if there is nothing, or what is there may be replaced."""
+    try:
+        manifest = read(folder)
+    except Failure as failure:
+        if overwrite and failure.reason is Reason.OUTPUT_IN_USE:
+            return None
+        raise
+    if manifest is not None and manifest.digest == digest:
+        return manifest if intact(folder, manifest) else None
+    if manifest is not None and not overwrite:
+        raise _another(folder, manifest)
+    return None
+
+
+def publish(folder: Folder, staged: Path, manifest: Manifest, claim: Claim, *, overwrite: bool = False) -> Manifest:
+    """Publish all files under `staged` and give the manifest, completed by them.
+
+    Killed anywhere and called again, it ends in the same state: what was there is written again or removed.
+    """
+    files = staged_files(staged)
+    if (there := published(folder, manifest.digest, overwrite=overwrite)) is not None:
+        return there
+    claim.check()
+    if folder.exists(MANIFEST):
+        folder.delete([MANIFEST])
+    for name, path in files.items():
+        claim.check()
+        folder.upload(name, path)
+    claim.check()
+    folder.delete([*strays(folder, files), *(entry.name for entry in folder.list(REJECTED))])
+    whole = _completed(manifest, files)
+    claim.check()
+    if not folder.write_new(MANIFEST, whole.encode()) and folder.read(MANIFEST) != whole.encode():
+        raise _another(folder, read(folder))
+    return whole
+
+
+def leave(folder: Folder, files: Mapping[str, Path], claim: Claim) -> Folder:
+    """Put reports where nothing is published: into the folder, or aside if an artifact stands there and is kept. Gives the place."""
+    place = folder.child(REJECTED) if folder.exists(MANIFEST) else folder
+    for name, path in sorted(files.items()):
+        claim.check()
+        place.upload(name, path)
+    return place
+
+
+def _completed(manifest: Manifest, files: Mapping[str, Path]) -> Manifest:
+    return manifest.model_copy(
+        update={
+            "files": {name: _sha256(path) for name, path in files.items()},
+            "sizes": {name: path.stat().st_size for name, path in files.items()},
+        }
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _another(folder: Folder, manifest: Manifest | None) -> Failure:
+    what = (
+        f"the artifact of {manifest.kind} {manifest.name} ({manifest.digest[:19]}, created {manifest.created})"
+        if manifest
+        else "another artifact"
+    )
+    return Failure(
+        Reason.OUTPUT_IN_USE,
+        f"{folder.uri}: holds {what}, which another spec, model or data made",
+        "Name another output.uri, or set output.overwrite: true to replace it.",
+    )
