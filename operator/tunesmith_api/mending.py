@@ -48,7 +48,8 @@ class Draft:
 
     def mend(self, problems: Mapping[Location, str]) -> bool:
         """Mend every problem (location -> pydantic's word for it) that can be mended; false where none could."""
-        return any([self._mend(location, kind) for location, kind in problems.items()])
+        mended = [self._mend(location, kind) for location, kind in problems.items()]
+        return any(mended)
 
     def _mend(self, location: Location, kind: str) -> bool:
         if not location:

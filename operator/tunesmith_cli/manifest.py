@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -62,13 +62,13 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
     depth = 0
 
-    def compose_node(self, parent: Node | None, index: object) -> Node | None:
+    def compose_node(self, parent: Node | None, index: int) -> Node | None:
         """Compose one node, refusing one that is nested too deep."""
         self.depth += 1
         if self.depth > MOST_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f"is nested more than {MOST_DEPTH} deep", problem_mark=self.peek_event().start_mark)
+            raise yaml.MarkedYAMLError(problem=f"is nested more than {MOST_DEPTH} deep", problem_mark=self.peek_event().start_mark)  # type: ignore[no-untyped-call]
         try:
-            return super().compose_node(parent, index)  # type: ignore[no-any-return, no-untyped-call]
+            return super().compose_node(parent, index)
         finally:
             self.depth -= 1
 
@@ -124,10 +124,10 @@ def _nodes(text: str) -> Iterator[Node]:
     try:
         while loader.check_node():
             node = loader.get_node()
-            if not (isinstance(node, ScalarNode) and node.tag == f"{_TAG}null" and not node.value):
+            if node is not None and not (isinstance(node, ScalarNode) and node.tag == f"{_TAG}null" and not node.value):
                 yield node
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def _broken(index: int, line: int, message: str) -> Document:
@@ -236,4 +236,4 @@ def _null(text: str) -> None:
         raise ValueError(text)
 
 
-_SCALARS = {"null": _null, "bool": _boolean, "int": _integer, "float": _float, "str": str}
+_SCALARS: dict[str, Callable[[str], Yaml]] = {"null": _null, "bool": _boolean, "int": _integer, "float": _float, "str": str}

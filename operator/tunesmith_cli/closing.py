@@ -1,0 +1,61 @@
+"""The last lines of a run: how it went, where things are, how to use or resume it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from tunesmith_api.protocol import Reason, Result, WordEvent
+from tunesmith_api.tuning import TuningJob
+from tunesmith_cli.places import shown
+from tunesmith_cli.text import clean
+
+
+class Facts(NamedTuple):
+    """What the last lines need to know beside the word."""
+
+    job: TuningJob
+    base: Path
+    buckets: Path | None
+    resume: str
+    """The command that resumes the job."""
+    log: Path
+    labels: int
+    """How many labels the model tells apart; 0 if unknown or a number."""
+
+
+def closing_lines(word: WordEvent, facts: Facts) -> list[str]:
+    """How it went, in a few lines."""
+    if word.result:
+        return _succeeded(word, word.result, facts)
+    lines = [f"{'stopped' if word.reason is Reason.PREEMPTED else word.reason.value}: {clean(word.message)}"]
+    if word.reason is Reason.PREEMPTED:
+        return [*lines, f"resume with: {facts.resume}"]
+    lines += [f"remedy: {clean(word.remedy)}"] if word.remedy else []
+    if word.reason is Reason.GATE_NOT_MET:
+        lines.append(f"report: {clean(shown(facts.job.spec.output.uri.rstrip('/') + '/report.html', facts.base, facts.buckets))}")
+    return [*lines, f"log: {facts.log}"] if word.reason is Reason.INTERNAL else lines
+
+
+def _succeeded(word: WordEvent, result: Result, facts: Facts) -> list[str]:
+    lines = [clean(result.headline)]
+    if word.reason is Reason.REUSED:
+        lines.append("the same job had been done before: its artifact is used again, nothing was trained")
+    folder = clean(shown(result.uri, facts.base, facts.buckets))
+    lines += [f"model:  {folder}/", f"report: {clean(shown(result.report_uri, facts.base, facts.buckets))}"]
+    return [*lines, "use it:", *(f"    {line}" for line in _snippet(folder, facts))]
+
+
+def _snippet(folder: str, facts: Facts) -> list[str]:
+    """Two lines of Python that load the model."""
+    method = facts.job.spec.method
+    if "://" in folder:
+        return [f"download {folder}/ first; its README.md says how it is loaded"]
+    if method.lora and not method.lora.merge:
+        labels = f", num_labels={facts.labels or 1}"
+        load = f'model = AutoPeftModelForSequenceClassification.from_pretrained("{folder}/adapter"{labels})'
+        return ["from peft import AutoPeftModelForSequenceClassification", load]
+    if method.features:
+        return [f'see {folder}/README.md: it is a sentence-transformers model where its base is one, in "{folder}/model"']
+    load = f'model = AutoModelForSequenceClassification.from_pretrained("{folder}/model")'
+    return ["from transformers import AutoModelForSequenceClassification", load]
