@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tunesmith_trainer.storage.folder import Folder
 from tunesmith_trainer.storage.stores import Stores
 

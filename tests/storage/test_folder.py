@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from tunesmith_trainer.storage.errors import Missing
 from tunesmith_trainer.storage.folder import Folder
 

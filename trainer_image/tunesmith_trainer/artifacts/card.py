@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import yaml
@@ -83,7 +83,8 @@ def _summary(facts: CardFacts) -> str:
         if facts.licence
         else "the base model's licence, which its files do not name: look it up"
     )
-    return f"This model {task}. It was tuned from `{_code(facts.base_id)}` by {facts.method} and is under {licence}.\n\n**{_text(facts.headline)}**"
+    tuned = f"It was tuned from `{_code(facts.base_id)}` by {facts.method} and is under {licence}."
+    return f"This model {task}. {tuned}\n\n**{_text(facts.headline)}**"
 
 
 def _evaluation(facts: CardFacts) -> str:
@@ -110,7 +111,7 @@ def _training(facts: CardFacts) -> str:
     return f"## Training\n\n{counts}" + (f"\n\n{_table(('setting', 'value'), rows)}" if rows else "")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, tuple("---" for _ in head), *(tuple(_text(cell) for cell in row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

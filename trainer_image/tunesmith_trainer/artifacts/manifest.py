@@ -20,20 +20,15 @@ class Base(ApiModel):
     digest: str
 
 
-class Manifest(ApiModel):
-    """The last file that is published."""
+class Facts(ApiModel):
+    """What is known of an artifact before its files are."""
 
-    format_version: Literal[1] = 1
     name: str
     """Name of the job."""
     kind: str
     """Kind of the job."""
     digest: str
     """Digest of everything that decides the result (sha256:...): the same digest is the same artifact."""
-    files: dict[str, str] = Field(default_factory=dict)
-    """Digest of each file by its path (sha256:...)."""
-    sizes: dict[str, int] = Field(default_factory=dict)
-    """Bytes of each file by its path."""
     base: Base
     data_digest: str
     """Digest of the prepared data."""
@@ -51,6 +46,16 @@ class Manifest(ApiModel):
     """Version of Tunesmith that made it."""
     created: str
     """When, in ISO 8601."""
+
+
+class Manifest(Facts):
+    """The last file that is published."""
+
+    format_version: Literal[1] = 1
+    files: dict[str, str]
+    """Digest of each file by its path (sha256:...)."""
+    sizes: dict[str, int]
+    """Bytes of each file by its path."""
 
     @property
     def size_bytes(self) -> int:

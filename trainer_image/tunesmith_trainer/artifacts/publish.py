@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tunesmith_api.protocol import Failure, Reason
 from tunesmith_trainer.artifacts.layout import MANIFEST, REJECTED, staged_files
-from tunesmith_trainer.artifacts.manifest import Manifest, intact, read, strays
+from tunesmith_trainer.artifacts.manifest import Facts, Manifest, intact, read, strays
 from tunesmith_trainer.storage.folder import Folder
 from tunesmith_trainer.storage.ownership import Claim
+
+__all__ = ["Facts", "leave", "publish", "published"]
 
 
 def published(folder: Folder, digest: str, *, overwrite: bool = False) -> Manifest | None:
@@ -28,13 +30,13 @@ def published(folder: Folder, digest: str, *, overwrite: bool = False) -> Manife
     return None
 
 
-def publish(folder: Folder, staged: Path, manifest: Manifest, claim: Claim, *, overwrite: bool = False) -> Manifest:
-    """Publish all files under `staged` and give the manifest, completed by them.
+def publish(folder: Folder, staged: Path, facts: Facts, claim: Claim, *, overwrite: bool = False) -> Manifest:
+    """Publish all files under `staged` and give the manifest: the facts and the files.
 
     Killed anywhere and called again, it ends in the same state: what was there is written again or removed.
     """
     files = staged_files(staged)
-    if (there := published(folder, manifest.digest, overwrite=overwrite)) is not None:
+    if (there := published(folder, facts.digest, overwrite=overwrite)) is not None:
         return there
     claim.check()
     if folder.exists(MANIFEST):
@@ -44,29 +46,28 @@ def publish(folder: Folder, staged: Path, manifest: Manifest, claim: Claim, *, o
         folder.upload(name, path)
     claim.check()
     folder.delete([*strays(folder, files), *(entry.name for entry in folder.list(REJECTED))])
-    whole = _completed(manifest, files)
+    manifest = _manifest(facts, files)
     claim.check()
-    if not folder.write_new(MANIFEST, whole.encode()) and folder.read(MANIFEST) != whole.encode():
+    if not folder.write_new(MANIFEST, manifest.encode()) and folder.read(MANIFEST) != manifest.encode():
         raise _another(folder, read(folder))
-    return whole
+    return manifest
 
 
-def leave(folder: Folder, files: Mapping[str, Path], claim: Claim) -> Folder:
-    """Put reports where nothing is published: into the folder, or aside if an artifact stands there and is kept. Gives the place."""
+def leave(folder: Folder, staged: Path, claim: Claim) -> Folder:
+    """Put the reports under `staged` where nothing is published; gives the place.
+
+    That is the folder itself, or one aside where an artifact stands: it is kept as its manifest says.
+    """
     place = folder.child(REJECTED) if folder.exists(MANIFEST) else folder
-    for name, path in sorted(files.items()):
+    for name, path in staged_files(staged).items():
         claim.check()
         place.upload(name, path)
     return place
 
 
-def _completed(manifest: Manifest, files: Mapping[str, Path]) -> Manifest:
-    return manifest.model_copy(
-        update={
-            "files": {name: _sha256(path) for name, path in files.items()},
-            "sizes": {name: path.stat().st_size for name, path in files.items()},
-        }
-    )
+def _manifest(facts: Facts, files: Mapping[str, Path]) -> Manifest:
+    digests = {name: _sha256(path) for name, path in files.items()}
+    return Manifest(**facts.model_dump(), files=digests, sizes={name: path.stat().st_size for name, path in files.items()})
 
 
 def _sha256(path: Path) -> str:

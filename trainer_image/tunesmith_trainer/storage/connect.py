@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from tunesmith_api.protocol import Failure, Reason
-from tunesmith_trainer.storage.errors import VARIABLES, failure
+from tunesmith_trainer.storage.errors import VARIABLES, brief
 
 ENDPOINTS = {
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"),
@@ -25,6 +26,8 @@ _IN_THE_ENVIRONMENT = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_SKIP_SIGNATURE",
 )
+_BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{2,221}")
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+(/[^\s?#]*)?")
 _RETRY = {"max_retries": 4, "retry_timeout": timedelta(seconds=15)}
 _TIMEOUTS = {"connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(seconds=25), "timeout": timedelta(days=1)}
 """A dead endpoint is reported within half a minute; the size of an object is no reason to give up on it."""
@@ -32,16 +35,21 @@ _TIMEOUTS = {"connect_timeout": timedelta(seconds=5), "read_timeout": timedelta(
 
 def connect(scheme: str, bucket: str, environ: Mapping[str, str] | None = None) -> Any:
     """The obstore store of one bucket."""
-    environment = os.environ if environ is None else environ
+    uri, environment = f"{scheme}://{bucket}", os.environ if environ is None else environ
+    if not _BUCKET.fullmatch(bucket):
+        raise Failure(
+            Reason.INVALID_SPEC, f"{uri}: {bucket!r} is no name of a bucket", "Use 3 to 222 letters, digits, dots, dashes and underscores."
+        )
     try:
         return _OPEN[scheme](bucket, environment)
     except (BaseError, ValueError) as error:
-        raise failure(error, f"{scheme}://{bucket}") from error
+        raise Failure(Reason.STORAGE_DENIED, f"{uri}: cannot be opened: {brief(str(error))}", f"Check {VARIABLES[scheme]}.") from error
 
 
 def _s3(bucket: str, environ: Mapping[str, str]) -> Any:
     profile: dict[str, Any] = {} if any(environ.get(name) for name in _IN_THE_ENVIRONMENT) else _aws_profile(bucket, environ)
-    endpoint = profile.pop("endpoint", None) or _endpoint("s3", environ)
+    endpoint = _endpoint("s3", environ) or profile.pop("endpoint", None)
+    profile.pop("endpoint", None)
     return S3Store(bucket, **_options(endpoint), **({"endpoint": endpoint} if endpoint else {}), **profile)
 
 
@@ -57,7 +65,13 @@ _OPEN: dict[str, Callable[[str, Mapping[str, str]], Any]] = {"s3": _s3, "gs": _g
 
 
 def _endpoint(scheme: str, environ: Mapping[str, str]) -> str | None:
-    return next((environ[name] for name in ENDPOINTS[scheme] if environ.get(name)), None)
+    """The endpoint that the environment names; the store's client would panic on one that is no URL."""
+    name = next((name for name in ENDPOINTS[scheme] if environ.get(name)), None)
+    if name is None:
+        return None
+    if not _ENDPOINT.fullmatch(environ[name]):
+        raise Failure(Reason.STORAGE_DENIED, f"{name}: {environ[name]!r} is no URL of a store", "Write http://HOST:PORT or https://HOST.")
+    return environ[name]
 
 
 def _options(endpoint: str | None) -> dict[str, Any]:

@@ -84,17 +84,17 @@ def _store_failure(error: Exception, uri: str) -> Failure:
         return _no_bucket(uri)
     if isinstance(error, _DENIED):
         return Failure(
-            Reason.STORAGE_DENIED, f"{uri}: access denied ({_brief(said)})", f"{check}, and that this key may read and write there."
+            Reason.STORAGE_DENIED, f"{uri}: access denied ({brief(said)})", f"{check}, and that this key may read and write there."
         )
     if any(sign in said for sign in _NO_CREDENTIALS):
-        return Failure(Reason.STORAGE_DENIED, f"{uri}: no credentials were found ({_brief(said)})", f"{check}.")
+        return Failure(Reason.STORAGE_DENIED, f"{uri}: no credentials were found ({brief(said)})", f"{check}.")
     if "redirect without LOCATION" in said or "AuthorizationHeaderMalformed" in said or "PermanentRedirect" in said:
         return Failure(
-            Reason.STORAGE_DENIED, f"{uri}: the bucket lives in another region ({_brief(said)})", "Set AWS_REGION to the bucket's region."
+            Reason.STORAGE_DENIED, f"{uri}: the bucket lives in another region ({brief(said)})", "Set AWS_REGION to the bucket's region."
         )
     return Failure(
         Reason.STORAGE_UNAVAILABLE,
-        f"{uri}: the store did not answer as it should ({_brief(said)})",
+        f"{uri}: the store did not answer as it should ({brief(said)})",
         "Check the endpoint and the network, then run it again.",
     )
 
@@ -117,7 +117,7 @@ def _disk_failure(error: OSError, uri: str) -> Failure:
     return Failure(Reason.STORAGE_UNAVAILABLE, f"{where}: {why}", "Check the disk, then run it again.")
 
 
-def _brief(said: str) -> str:
+def brief(said: str) -> str:
     """The server's code and message without the rest of its XML, which can carry keys and signatures."""
     found = [re.search(f"<{tag}>(.*?)</{tag}>", said, re.DOTALL) for tag in ("Code", "Message")]
     if any(found):

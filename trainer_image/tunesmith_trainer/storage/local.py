@@ -107,13 +107,13 @@ class LocalFolder(Folder):
             return [entry for name in names if (entry := self.head(name)) is not None]
 
     def delete(self, names: Iterable[str]) -> None:
-        """Remove files, and the folders that they leave empty."""
+        """Remove files, and the folders that they leave empty, this one too."""
         for name in names:
             path = self._file(name)
             with writing(self.uri_of(name)):
                 path.unlink(missing_ok=True)
             with suppress(OSError):
-                for folder in path.parents[: name.count("/")]:
+                for folder in path.parents[: name.count("/") + 1]:
                     folder.rmdir()
 
     def child(self, prefix: str) -> LocalFolder:

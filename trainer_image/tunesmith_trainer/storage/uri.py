@@ -47,7 +47,9 @@ def _path(uri: str, rest: str, base: Path) -> Path:
 
 def child_uri(uri: str, name: str) -> str:
     """The URI of something below a folder's URI."""
-    return f"{uri.rstrip('/')}/{name}" if name else uri
+    if not name:
+        return uri
+    return f"file:{name}" if uri == "file:." else f"{uri.rstrip('/')}/{name}"
 
 
 def safe_name(name: str) -> str:
