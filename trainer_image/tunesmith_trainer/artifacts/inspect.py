@@ -1,4 +1,4 @@
-"""What a person asks of a finished output: its report, and whether its files are whole."""
+"""The two questions that may be asked of an output afterwards: what came out, and is it still whole."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from tunesmith_api.meta import ApiModel
 from tunesmith_api.protocol import Failure, Reason, ReportEvent, VerificationEvent, WordEvent
-from tunesmith_trainer.artifacts import manifest as manifests
-from tunesmith_trainer.artifacts.layout import REPORT_HTML, REPORT_JSON
+from tunesmith_trainer.artifacts.layout import MANIFEST, REPORT_JSON
+from tunesmith_trainer.artifacts.manifest import problems, read
 from tunesmith_trainer.storage.errors import Missing
 from tunesmith_trainer.storage.folder import Folder
 
@@ -16,34 +16,32 @@ Emit = Callable[[ApiModel], None]
 
 
 def report(folder: Folder, emit: Emit) -> WordEvent:
-    """Tell the report of a finished job, published or not."""
+    """Emit report.json, and the manifest where there is one."""
+    manifest = read(folder)
     try:
-        text = folder.read(REPORT_JSON)
+        found = json.loads(folder.read(REPORT_JSON))
     except Missing:
-        raise Failure(
-            Reason.MODEL_UNAVAILABLE,
-            f"{folder.uri}: no {REPORT_JSON}: no job has finished here",
-            "check the URI (and --buckets), or run the job first",
-        ) from None
-    manifest = manifests.read(folder)
-    try:
-        content = json.loads(text)
+        raise _nothing(folder, REPORT_JSON) from None
     except ValueError as error:
-        raise _damaged(f"{folder.uri_of(REPORT_JSON)}: is not JSON ({error})") from None
-    emit(ReportEvent(report=content, manifest=json.loads(manifest.encode()) if manifest else None))
-    return WordEvent(reason=Reason.SUCCEEDED, message=f"the report is {folder.uri_of(REPORT_HTML)}")
+        raise Failure(
+            Reason.ARTIFACT_DAMAGED, f"{folder.uri_of(REPORT_JSON)}: is no JSON ({error})", "Remove the artifact and run the job again."
+        ) from error
+    emit(ReportEvent(report=found, manifest=manifest.model_dump(mode="json", by_alias=True) if manifest else None))
+    return WordEvent(reason=Reason.SUCCEEDED, message=manifest.headline if manifest else "not published: the gate was not met")
 
 
 def verify(folder: Folder, emit: Emit) -> WordEvent:
-    """Compare every published file with the manifest."""
-    problems = manifests.verify(folder)
-    manifest = manifests.read(folder) if not problems or folder.exists("manifest.json") else None
-    files = len(manifest.files) if manifest else 0
-    emit(VerificationEvent(files=files, problems=tuple(problems)))
-    if problems:
-        raise _damaged(f"{folder.uri}: {problems[0]}" + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""))
-    return WordEvent(reason=Reason.SUCCEEDED, message=f"{files} files are as manifest.json says")
+    """Emit every way in which the published files are not what the manifest says."""
+    manifest = read(folder)
+    if manifest is None:
+        raise _nothing(folder, MANIFEST)
+    found = problems(folder, manifest)
+    emit(VerificationEvent(files=len(manifest.files), problems=tuple(found)))
+    if not found:
+        return WordEvent(reason=Reason.SUCCEEDED, message=f"{folder.uri}: {len(manifest.files)} files, all as {MANIFEST} says")
+    return WordEvent(reason=Reason.ARTIFACT_DAMAGED, message=found[0], remedy="Run the job again: what is damaged is published anew.")
 
 
-def _damaged(message: str) -> Failure:
-    return Failure(Reason.ARTIFACT_DAMAGED, message, "run the job again with output.overwrite: true, or restore the files from a copy")
+def _nothing(folder: Folder, name: str) -> Failure:
+    message = f"{folder.uri}: holds no {name}: nothing was published there, or publishing has not finished"
+    return Failure(Reason.MODEL_UNAVAILABLE, message, "Check the URI (and --buckets), or run the job that writes there.")

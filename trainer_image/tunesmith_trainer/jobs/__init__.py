@@ -1,0 +1,1 @@
+"""The recipes, one readable page per kind of job."""
