@@ -39,7 +39,9 @@ def verify(folder: Folder, emit: Emit) -> WordEvent:
     emit(VerificationEvent(files=len(manifest.files), problems=tuple(found)))
     if not found:
         return WordEvent(reason=Reason.SUCCEEDED, message=f"{folder.uri}: {len(manifest.files)} files, all as {MANIFEST} says")
-    return WordEvent(reason=Reason.ARTIFACT_DAMAGED, message=found[0], remedy="Run the job again: what is damaged is published anew.")
+    return WordEvent(
+        reason=Reason.ARTIFACT_DAMAGED, message=found[0], remedy=f"Remove {MANIFEST} and run the job again: it publishes anew."
+    )
 
 
 def _nothing(folder: Folder, name: str) -> Failure:

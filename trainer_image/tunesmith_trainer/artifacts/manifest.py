@@ -68,7 +68,7 @@ class Manifest(Facts):
 
 
 def read(folder: Folder) -> Manifest | None:
-    """The manifest of a folder, None where nothing is published; Failure(OutputInUse) where it makes no sense."""
+    """The manifest of a folder, None where nothing is published; Failure(ArtifactDamaged) where it makes no sense."""
     try:
         data = folder.read(MANIFEST)
     except Missing:
@@ -84,16 +84,8 @@ def read(folder: Folder) -> Manifest | None:
     return manifest
 
 
-def verify(folder: Folder) -> list[str]:
-    """Every way in which a folder is not what its manifest says; empty for a whole artifact."""
-    try:
-        manifest = read(folder)
-    except Failure as failure:
-        if failure.reason is not Reason.OUTPUT_IN_USE:
-            raise
-        return [failure.message]
-    if manifest is None:
-        return [f"{folder.uri_of(MANIFEST)}: not there: nothing was published here, or publishing has not finished"]
+def problems(folder: Folder, manifest: Manifest) -> list[str]:
+    """Every file that is missing, damaged or not the manifest's."""
     damaged = [problem for name in sorted(manifest.files) for problem in _file_problems(folder, manifest, name)]
     return damaged + [f"{folder.uri_of(name)}: not in {MANIFEST}" for name in strays(folder, manifest.files)]
 
@@ -130,8 +122,5 @@ def _first(error: ValidationError) -> str:
 
 
 def _unreadable(folder: Folder, why: str) -> Failure:
-    return Failure(
-        Reason.OUTPUT_IN_USE,
-        f"{folder.uri_of(MANIFEST)}: cannot be read as an artifact's manifest: {why}",
-        "Name another output.uri, set output.overwrite: true, or remove the file if it is of no use.",
-    )
+    message = f"{folder.uri_of(MANIFEST)}: cannot be read as an artifact's manifest: {why}"
+    return Failure(Reason.ARTIFACT_DAMAGED, message, f"If it is of no use, remove {MANIFEST}; else restore it from where it was copied.")

@@ -14,15 +14,19 @@ from tunesmith_trainer.storage.ownership import Claim
 
 __all__ = ["Facts", "leave", "publish", "published"]
 
+_REMEDY = "Name another output.uri, or set output.overwrite: true to replace what is there."
+
 
 def published(folder: Folder, digest: str, *, overwrite: bool = False) -> Manifest | None:
     """The artifact of this digest if it is there and whole; None if there is nothing, or what is there may be replaced."""
     try:
         manifest = read(folder)
     except Failure as failure:
-        if overwrite and failure.reason is Reason.OUTPUT_IN_USE:
+        if failure.reason is not Reason.ARTIFACT_DAMAGED:
+            raise
+        if overwrite:
             return None
-        raise
+        raise Failure(Reason.OUTPUT_IN_USE, failure.message, _REMEDY) from failure
     if manifest is not None and manifest.digest == digest:
         return manifest if intact(folder, manifest) else None
     if manifest is not None and not overwrite:
@@ -84,5 +88,5 @@ def _another(folder: Folder, manifest: Manifest | None) -> Failure:
     return Failure(
         Reason.OUTPUT_IN_USE,
         f"{folder.uri}: holds {what}, which another spec, model or data made",
-        "Name another output.uri, or set output.overwrite: true to replace it.",
+        _REMEDY,
     )
