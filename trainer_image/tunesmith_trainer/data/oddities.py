@@ -1,0 +1,59 @@
+"""Finds text that is probably not what its author wrote: empty, with NUL or control characters, or wrongly decoded."""
+
+from __future__ import annotations
+
+import re
+
+from tunesmith_api.plan import Oddity
+
+_HIGH = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+"""What the later bytes of a UTF-8 character look like when read as latin-1 or Windows-1252."""
+_KINDS = {
+    "nul": re.compile("\0"),
+    "control": re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"),
+    "replacementCharacter": re.compile("\ufffd"),
+    "mojibake": re.compile(f"[ÂÃ][{_HIGH}]|[âð][{_HIGH}]{{2}}|ï»¿"),
+}
+_ASCII = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ANY = re.compile("|".join(pattern.pattern for pattern in _KINDS.values()))
+EXPLAINED = {
+    "empty": "hold no text",
+    "nul": "hold NUL characters",
+    "control": "hold control characters",
+    "replacementCharacter": "hold U+FFFD, the mark of characters lost in an earlier conversion",
+    "mojibake": 'look like UTF-8 that was read as latin-1 ("Ã©" for "é")',
+}
+
+
+class Oddities:
+    """Counts odd rows by kind, and remembers where each kind was first seen."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[int, str]] = {}
+
+    def look(self, texts: list[str], pairs: list[str] | None, file: str, lines: list[int]) -> None:
+        """Look through some rows; ordinary batches cost one search."""
+        if not all(map(str.strip, texts)) or (pairs is not None and not all(map(str.strip, pairs))):
+            self._look_for_empty(texts, pairs, file, lines)
+        rows = texts if pairs is None else [f"{a}\n{b}" for a, b in zip(texts, pairs, strict=True)]
+        everything = "\n".join(rows)
+        if (_ASCII if everything.isascii() else _ANY).search(everything) is None:
+            return
+        for row, line in zip(rows, lines, strict=True):
+            for kind, pattern in _KINDS.items():
+                if pattern.search(row):
+                    self._note(kind, file, line)
+
+    def found(self) -> tuple[Oddity, ...]:
+        """What was found, most rows first."""
+        ordered = sorted(self._found.items(), key=lambda item: (-item[1][0], item[0]))
+        return tuple(Oddity(kind=kind, rows=rows, example=example) for kind, (rows, example) in ordered)
+
+    def _look_for_empty(self, texts: list[str], pairs: list[str] | None, file: str, lines: list[int]) -> None:
+        for i, text in enumerate(texts):
+            if not text.strip() or (pairs is not None and not pairs[i].strip()):
+                self._note("empty", file, lines[i])
+
+    def _note(self, kind: str, file: str, line: int) -> None:
+        rows, example = self._found.get(kind, (0, f"{file}:{line}"))
+        self._found[kind] = (rows + 1, example)

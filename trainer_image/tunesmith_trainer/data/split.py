@@ -1,0 +1,32 @@
+"""Sets rows aside for evaluation by a hash of their text: duplicates stay on one side, reruns agree."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tunesmith_trainer.data.ledger import Facts
+from tunesmith_trainer.data.problems import invalid
+
+FIELD = "spec.dataset.evaluationFraction"
+
+
+def split(facts: Facts, fraction: float, *, labelled: bool) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Rows to learn from, rows to be judged by, and how many of the first stay there only because no other row has their label."""
+    aside = facts.first < np.uint64(min(int(fraction * 2**64), 2**64 - 1))
+    stays = 0
+    if labelled:
+        returned = aside & np.isin(facts.first, _of_lost_labels(facts, aside))
+        stays = int(returned.sum())
+        aside &= ~returned
+    if aside.all() or not aside.any():
+        side = "none aside" if not aside.any() else "all aside and leaves none to learn from"
+        remedy = "Choose another fraction, or give evaluation rows of their own with spec.dataset.evaluation."
+        raise invalid(f"{FIELD}: {fraction} of {len(facts)} rows sets {side}", remedy)
+    return np.flatnonzero(~aside), np.flatnonzero(aside), stays
+
+
+def _of_lost_labels(facts: Facts, aside: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """The texts of labels all of whose rows were set aside: with them there, the label could not be learnt."""
+    lost = np.setdiff1d(facts.targets[aside], facts.targets[~aside])
+    return np.unique(facts.first[aside & np.isin(facts.targets, lost)])
