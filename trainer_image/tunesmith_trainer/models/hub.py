@@ -70,7 +70,11 @@ def fetch(hub_id: HubId, uri: str, tried: list[str], environ: Mapping[str, str])
     try:  # asked once, without the retries that make an unreachable hub cost half a minute
         info = HfApi(endpoint=endpoint, token=token).model_info(hub_id.repository, revision=hub_id.revision, timeout=TIMEOUT)
     except HTTPError as error:
-        return _cached(hub_id, cache) or _give_up(uri, [*tried, _why(error)])
+        if (snapshot := _cached(hub_id, cache)) is not None:
+            return snapshot
+        if isinstance(error, HfHubHTTPError) and (error.response.status_code >= 500 or error.response.status_code == 429):
+            raise _broken_off(uri, error) from error
+        _give_up(uri, [*tried, _why(error)])
     names = [file.rfilename for file in info.siblings or []]
     require_weights(names, uri)
     wanted = [escape(name) for name in names if BELONGS.fullmatch(name)]
@@ -84,11 +88,7 @@ def fetch(hub_id: HubId, uri: str, tried: list[str], environ: Mapping[str, str])
     except GatedRepoError as error:
         _give_up(uri, [*tried, _why(error)])
     except (HTTPError, OSError) as error:
-        raise Failure(
-            Reason.STORAGE_UNAVAILABLE,
-            f"{uri}: the download from the hub broke off ({_why(error)})",
-            f"It is tried again and goes on where it stopped; or set {MIRROR} to a copy.",
-        ) from error
+        raise _broken_off(uri, error) from error
     _remember(hub_id, snapshot)
     return snapshot
 
@@ -114,6 +114,11 @@ def _cached(hub_id: HubId, cache: str | None) -> Path | None:
     except LocalEntryNotFoundError:
         return None
     return Path(found)
+
+
+def _broken_off(uri: str, error: Exception) -> Failure:
+    remedy = f"It is tried again and goes on where it stopped; or set {MIRROR} to a path or URI that holds a copy in org/name/."
+    return Failure(Reason.STORAGE_UNAVAILABLE, f"{uri}: the download from the hub broke off ({_why(error)})", remedy)
 
 
 def _why(error: Exception) -> str:
