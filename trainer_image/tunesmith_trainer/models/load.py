@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,13 +16,6 @@ from tunesmith_trainer.models import inspect
 from tunesmith_trainer.models.folder import LocalModel, unavailable
 from tunesmith_trainer.models.heads import final_linear, head_parameter_names
 from tunesmith_trainer.models.tokenizer import load_tokenizer
-
-DROPOUTS = (
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout", "classifier_dropout_prob", "dropout", "attention_dropout",
-    "activation_dropout", "hidden_dropout", "seq_classif_dropout", "resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout",
-    "summary_last_dropout", "embedding_dropout", "mlp_dropout", "pooler_dropout", "dropout_rate",
-)  # fmt: skip
-"""Every name that a config may give a dropout rate."""
 
 
 def load_classifier(
@@ -63,6 +56,11 @@ def load_config(model: LocalModel) -> Any:
     return config
 
 
+def dropout_fields(settings: Mapping[str, object]) -> list[str]:
+    """Names of a config's fields that hold a dropout rate: hidden_dropout_prob, attention_dropout, resid_pdrop ..."""
+    return [name for name, value in settings.items() if ("dropout" in name or name.endswith("pdrop")) and type(value) in (int, float)]
+
+
 def _load(
     model: LocalModel,
     settings: dict[str, Any],
@@ -75,7 +73,7 @@ def _load(
 ) -> nn.Module:
     inspect.tensors(model)
     config = load_config(model)
-    config.update(settings | {name: dropout for name in DROPOUTS if getattr(config, name, None) is not None})
+    config.update(settings | {name: dropout for name in dropout_fields(config.to_dict())})
     config.transformers_weights = None  # it would name other files than those that were checked
     if config.pad_token_id is None:
         config.pad_token_id = load_tokenizer(model).pad_id
