@@ -1,0 +1,1 @@
+"""From files of rows to tokens: read, check, tokenise once, report; knows no model."""

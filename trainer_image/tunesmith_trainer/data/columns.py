@@ -28,7 +28,7 @@ class Wanted:
 
 def wanted(columns: Columns, slices: tuple[str, ...]) -> Wanted:
     """The columns that a spec asks for."""
-    paths = {name: "spec.evaluation.slices" for name in slices}
+    paths = dict.fromkeys(slices, "spec.evaluation.slices")
     paths[columns.label] = "spec.dataset.columns.label"
     if columns.text_pair is not None:
         paths[columns.text_pair] = "spec.dataset.columns.textPair"
@@ -43,7 +43,9 @@ def locate(wants: Wanted, header: Sequence[str], file: str) -> dict[str, int]:
             raise missing(wants, name, list(header), file)
         if header.count(name) > 1:
             places = " and ".join(str(i) for i, other in enumerate(header, start=1) if other == name)
-            raise invalid(f'{wants.paths[name]}: {file} has more than one column "{name}" (columns {places})', "Rename all but one of them")
+            raise invalid(
+                f'{wants.paths[name]}: {file} has more than one column "{name}" (columns {places})', "Rename all but one of them."
+            )
     return {name: header.index(name) for name in wants.names}
 
 
@@ -54,5 +56,5 @@ def missing(wants: Wanted, name: str, present: list[str], file: str) -> Exceptio
     lower = {other.lower().strip(): other for other in present}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.6)
     if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
-        return invalid(message, "Separate the fields by commas (csv) or tabs (tsv), or set format")
-    return invalid(message, f'Name one of them; did you mean "{lower[near[0]]}"?' if near else "Name one of them")
+        return invalid(message, "Separate the fields by commas (csv) or tabs (tsv), or set format.")
+    return invalid(message, f'Name one of them; did you mean "{lower[near[0]]}"?' if near else "Name one of them.")

@@ -53,7 +53,7 @@ class Source:
             return bytes(self._stream.read(size))
         except (OSError, pa.ArrowInvalid) as error:
             message = f"{self.name}: the {self._compression or 'file'} data ends early or is damaged ({error})"
-            raise invalid(message, "Make or upload the file again; it is not complete") from error
+            raise invalid(message, "Make or upload the file again; it is not complete.") from error
 
     def position(self) -> int:
         """Bytes of the file itself that have been read."""
@@ -73,14 +73,14 @@ def detect(path: Path, name: str, given: str | None) -> Detected:
     head = source.read(PEEK)
     source.close()
     if not head.removeprefix(UTF8_BOM).strip():
-        raise invalid(f"{name}: is empty", "Give a file that holds rows")
+        raise invalid(f"{name}: is empty", "Give a file that holds rows.")
     _refuse_other_encodings(head, name)
     form, how = _format(head, name, given)
     if (head[:4] == b"PAR1") != (form == "parquet"):
         is_it = "holds parquet" if head[:4] == b"PAR1" else "holds no parquet (it does not start with PAR1)"
         raise invalid(
             f"{name}: is {form} {how}, but {is_it}",
-            "Set dataset.train.format or dataset.evaluation.format to what the file is, or make it again",
+            "Set dataset.train.format or dataset.evaluation.format to what the file is, or make it again.",
         )
     return Detected(form, how, compression)
 

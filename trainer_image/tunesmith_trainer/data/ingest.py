@@ -108,7 +108,7 @@ def _batches(inputs: list[InputFile], recipe: Recipe, intake: Intake, progress: 
         if not rows:
             raise invalid(
                 f"{file.name}: holds no rows, only a header" if file.detected.format in ("csv", "tsv") else f"{file.name}: holds no rows",
-                "Add rows",
+                "Add rows.",
             )
         intake.files.append(
             SourceFile(uri=file.local.uri, digest=file.digest, size_bytes=file.local.size, rows=rows, format=str(file.detected))
@@ -144,7 +144,7 @@ def _cut(batch: _Batch, encodings: list[Encoding], tokens: NDArray[np.int32], re
     if len(long) and recipe.on_too_long == "fail":
         where = f"{batch.file.name}:{batch.rows.lines[long[0]]}"
         message = f"{where}: has {tokens[long[0]]} tokens, more than the {recipe.max_length} of maxLength"
-        raise invalid(message, "Raise spec.hyperparameters.maxLength, shorten the row, or set spec.dataset.onTooLong: truncate or drop")
+        raise invalid(message, "Raise spec.hyperparameters.maxLength, shorten the row, or set spec.dataset.onTooLong: truncate or drop.")
     if recipe.on_too_long == "drop":
         intake.dropped += len(long)
         keep[long] = False
@@ -173,6 +173,6 @@ def _require_rows(inputs: list[InputFile], intake: Intake, writer: RowWriter) ->
     if intake.dropped:
         raise invalid(
             f"{names}: all {intake.dropped} rows have more tokens than maxLength",
-            "Raise spec.hyperparameters.maxLength, or set onTooLong: truncate",
+            "Raise spec.hyperparameters.maxLength, or set onTooLong: truncate.",
         )
-    raise invalid(f"{names}: holds no row that can be used", "Add rows")
+    raise invalid(f"{names}: holds no row that can be used", "Add rows.")

@@ -22,7 +22,7 @@ class LabelIndex:
             self._ids.setdefault(label, len(self._ids))
         if len(self._ids) > MOST:
             raise invalid(
-                f"{field}: more than {MOST} different labels; this column looks like an id", "Name the column that holds the label"
+                f"{field}: more than {MOST} different labels; this column looks like an id", "Name the column that holds the label."
             )
         return np.fromiter(map(self._ids.__getitem__, labels), np.int32, len(labels))
 

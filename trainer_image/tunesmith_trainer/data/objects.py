@@ -147,7 +147,7 @@ class _Window:
         line = self._line + self._text.count("\n", 0, self._position)
         return invalid(
             f"{self._source.name}:{line}: malformed JSON in row {max(1, self._row)}: {why}",
-            "Fix the file, or write one object a line (jsonl)",
+            "Fix the file, or write one object a line (jsonl).",
         )
 
     def _more(self) -> bool:
@@ -163,7 +163,7 @@ class _Window:
         except UnicodeDecodeError as error:
             line = self._line + self._text.count("\n", self._position) + data.count(b"\n", 0, error.start)
             message = f"{self._source.name}:{line}: is not UTF-8: byte 0x{error.object[error.start]:02x}"
-            raise invalid(message, "Convert the file to UTF-8, for instance with iconv") from error
+            raise invalid(message, "Convert the file to UTF-8, for instance with iconv.") from error
         self._position = 0
         self._ended = not data
         return bool(data)

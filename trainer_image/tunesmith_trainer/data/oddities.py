@@ -14,15 +14,16 @@ _KINDS = {
     "replacementCharacter": re.compile("\ufffd"),
     "mojibake": re.compile(f"[ÂÃ][{_HIGH}]|[âð][{_HIGH}]{{2}}|ï»¿"),
 }
-_ASCII = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_ANY = re.compile("|".join(pattern.pattern for pattern in _KINDS.values()))
+_SUSPECT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffdÂÃâðï]")
+"""Some character of every odd text; one class of characters is searched for many times quicker than the patterns."""
 EXPLAINED = {
-    "empty": "hold no text",
-    "nul": "hold NUL characters",
-    "control": "hold control characters",
-    "replacementCharacter": "hold U+FFFD, the mark of characters lost in an earlier conversion",
-    "mojibake": 'look like UTF-8 that was read as latin-1 ("Ã©" for "é")',
+    "empty": ("holds no text", "hold no text"),
+    "nul": ("holds NUL characters", "hold NUL characters"),
+    "control": ("holds control characters", "hold control characters"),
+    "replacementCharacter": ("holds U+FFFD, what is left of characters lost before", "hold U+FFFD, what is left of characters lost before"),
+    "mojibake": ('looks like UTF-8 read as latin-1 ("Ã©" for "é")', 'look like UTF-8 read as latin-1 ("Ã©" for "é")'),
 }
+"""How a warning puts it, of one row and of several."""
 
 
 class Oddities:
@@ -36,13 +37,13 @@ class Oddities:
         if not all(map(str.strip, texts)) or (pairs is not None and not all(map(str.strip, pairs))):
             self._look_for_empty(texts, pairs, file, lines)
         rows = texts if pairs is None else [f"{a}\n{b}" for a, b in zip(texts, pairs, strict=True)]
-        everything = "\n".join(rows)
-        if (_ASCII if everything.isascii() else _ANY).search(everything) is None:
+        if _SUSPECT.search("\n".join(rows)) is None:
             return
         for row, line in zip(rows, lines, strict=True):
-            for kind, pattern in _KINDS.items():
-                if pattern.search(row):
-                    self._note(kind, file, line)
+            if _SUSPECT.search(row):
+                for kind, pattern in _KINDS.items():
+                    if pattern.search(row):
+                        self._note(kind, file, line)
 
     def found(self) -> tuple[Oddity, ...]:
         """What was found, most rows first."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,8 +33,9 @@ def read_parquet(path: Path, name: str, compression: str | None, wants: Wanted) 
 
 def _batch_rows(metadata: Any) -> int:
     """Rows whose values are a few MiB, at most 10,000."""
-    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
-    return max(16, min(ROWS, 4 * BLOCK * metadata.num_rows // max(1, size)))
+    size: int = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    rows: int = metadata.num_rows
+    return max(16, min(ROWS, 4 * BLOCK * rows // max(1, size)))
 
 
 def _values(column: Any) -> list[Any]:
@@ -49,7 +49,7 @@ def _damage_named(name: str) -> Iterator[None]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         reason = str(error).split("\n", 1)[0]
         raise invalid(
-            f"{name}: is no parquet file that can be read: {reason}", "Make or upload the file again; it is not complete"
+            f"{name}: is no parquet file that can be read: {reason}", "Make or upload the file again; it is not complete."
         ) from error
 
 
@@ -63,6 +63,7 @@ def _uncompressed(path: Path, name: str, compression: str | None) -> Iterator[Pa
         plain = Path(folder) / "rows.parquet"
         source = Source(path, name, compression)
         with plain.open("wb") as out:
-            shutil.copyfileobj(source, out, BLOCK)
+            while data := source.read(BLOCK):
+                out.write(data)
         source.close()
         yield plain

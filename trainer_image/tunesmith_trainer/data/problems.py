@@ -43,8 +43,8 @@ class BadRows:
             raise self._failure("1 row cannot be used" if self.count == 1 else f"{self.count} rows cannot be used")
         if share > TOLERATED:
             message = f"{self.count} of {self.count + good} rows ({share:.1%}) cannot be used, more than the 5 % that onBadRow: skip allows"
-            raise self._failure(message, "Fix these rows")
+            raise self._failure(message, "Fix these rows.")
 
-    def _failure(self, what: str, remedy: str = "Fix these rows, or leave out up to 5 % with spec.dataset.onBadRow: skip") -> Failure:
+    def _failure(self, what: str, remedy: str = "Fix these rows, or leave out up to 5 % with spec.dataset.onBadRow: skip.") -> Failure:
         listed = "".join(f"\n  {row.file}:{row.line}: {row.reason}" for row in self.examples)
         return invalid(f"{self._field}: {what}:{listed}", remedy)

@@ -10,7 +10,6 @@ from tunesmith_api.plan import DataReport, ExampleRow, LabelCount
 from tunesmith_trainer.data import statistics
 from tunesmith_trainer.data.ingest import Intake
 from tunesmith_trainer.data.ledger import Facts
-from tunesmith_trainer.data.oddities import Oddities
 from tunesmith_trainer.data.problems import LISTED
 from tunesmith_trainer.data.rows import Rows
 from tunesmith_trainer.data.warnings import Observed, warnings
@@ -29,15 +28,7 @@ class Written:
 
 
 def build_report(
-    digest: str,
-    train: Written,
-    evaluation: Written | None,
-    *,
-    met: tuple[str, ...],
-    labelled: bool,
-    max_length: int,
-    oddities: Oddities,
-    kept: int,
+    digest: str, train: Written, evaluation: Written | None, *, met: tuple[str, ...], labelled: bool, max_length: int, kept: int
 ) -> DataReport:
     """Gather everything that was found out; `kept` rows stay in training because the split would have lost their label."""
     intakes = [written.intake for written in (train, evaluation) if written is not None and written.intake is not None]
@@ -62,7 +53,7 @@ def build_report(
         target_std=None if labelled else float(train.facts.targets.std()),
         duplicates=statistics.duplicates(train.facts, train.rows.text, labelled=labelled),
         overlap=statistics.overlap(train.facts, judged),
-        oddities=oddities.found(),
+        oddities=intakes[0].oddities.found(),
         examples=_examples(train, met, labelled=labelled),
     )
     return report.model_copy(update={"warnings": warnings(report, Observed(kept=kept, lookalikes=_lookalikes(labels)))})

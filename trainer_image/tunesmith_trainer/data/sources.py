@@ -55,5 +55,5 @@ def _download(stores: Stores, entry: Entry, path: Path) -> None:
         stores.download(entry, arriving)
     except Missing as gone:
         message = f"{entry.uri}: was there when the files were listed and is gone now"
-        raise Failure(Reason.DATASET_INVALID, message, "Do not change the data while a job reads it; start the job again") from gone
+        raise Failure(Reason.DATASET_INVALID, message, "Do not change the data while a job reads it; start the job again.") from gone
     arriving.replace(path)

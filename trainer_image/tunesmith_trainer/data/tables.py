@@ -39,13 +39,13 @@ class _Table:
     def header(self) -> list[str]:
         name = self._lines.name
         try:
-            header: list[str] = next(record for record in self._reader if record or self._lines.unusable)
+            header: list[str] = next(record for record in self._reader if record or self._reader.line_num in self._lines.unusable)
         except csv.Error as error:
-            raise invalid(f"{name}:1: the header cannot be read: {error}", "Fix the first line: it must name the columns") from error
+            raise invalid(f"{name}:1: the header cannot be read: {error}", "Fix the first line: it must name the columns.") from error
         except StopIteration:
-            raise invalid(f"{name}: is empty", "Give a file that holds rows") from None
+            raise invalid(f"{name}: is empty", "Give a file that holds rows.") from None
         if reason := self._lines.unusable.get(self._reader.line_num):
-            raise invalid(f"{name}:{self._reader.line_num}: the header {reason}", "Fix the first line: it must name the columns, in UTF-8")
+            raise invalid(f"{name}:{self._reader.line_num}: the header {reason}", "Fix the first line: it must name the columns, in UTF-8.")
         self._start = self._reader.line_num + 1
         return header
 
@@ -86,7 +86,7 @@ class _Table:
         """A quote that never ends has swallowed the rest of the file: no policy can skip that."""
         if "unexpected end of data" in str(error) or "field limit" in str(error):
             message = f'{self._lines.name}:{self._start}: a quote (") that is opened in this row is never closed'
-            raise invalid(message, 'Close it; inside a quoted field a quote is written twice ("")') from error
+            raise invalid(message, 'Close it; inside a quoted field a quote is written twice ("").') from error
 
     def _sort_out(
         self, records: list[list[str]], starts: list[int], bad: list[tuple[int, str]], width: int
