@@ -17,6 +17,7 @@ VARIABLES = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_STORAGE_SAS_TOKEN)",
 }
 _DENIED = (obs.PermissionDeniedError, obs.UnauthenticatedError)
+_DENIED_SAID = re.compile(r"InvalidAccessKeyId|XAdminUserNotFound|SignatureDoesNotMatch|AccessDenied|ExpiredToken|InvalidToken|status code: 40[13]\b")
 _BUCKET_GONE = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "MissingAccessKey", "MissingSecretAccessKey", "Account must be specified")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -46,10 +47,9 @@ def writing(uri: str) -> Iterator[None]:
     """Turn what goes wrong while writing `uri` into a Failure: there a 404 can only mean the bucket."""
     try:
         yield
-    except (obs.NotFoundError, FileNotFoundError) as error:
-        raise _no_bucket(uri) from error
     except (obs.BaseError, OSError) as error:
-        raise failure(error, uri) from error
+        found = _missing_or_failure(error, uri)
+        raise _no_bucket(uri) if isinstance(found, Missing) else found from error
 
 
 def failure(error: Exception, uri: str) -> Failure:
@@ -60,9 +60,9 @@ def failure(error: Exception, uri: str) -> Failure:
 
 
 def _missing_or_failure(error: Exception, uri: str) -> Exception:
-    if isinstance(error, (obs.NotFoundError, FileNotFoundError)):
-        return _no_bucket(uri) if any(sign in str(error) for sign in _BUCKET_GONE) else Missing(uri)
-    return failure(error, uri)
+    missing = isinstance(error, (obs.NotFoundError, FileNotFoundError))
+    plain = not _DENIED_SAID.search(str(error)) and not any(sign in str(error) for sign in _BUCKET_GONE)
+    return Missing(uri) if missing and plain else failure(error, uri)
 
 
 def _no_bucket(uri: str) -> Failure:
@@ -82,12 +82,12 @@ def _store_failure(error: Exception, uri: str) -> Failure:
     check = f"Check {VARIABLES.get(scheme, 'the credentials')}"
     if any(sign in said for sign in _BUCKET_GONE):
         return _no_bucket(uri)
-    if isinstance(error, _DENIED):
+    if any(sign in said for sign in _NO_CREDENTIALS):
+        return Failure(Reason.STORAGE_DENIED, f"{uri}: no credentials were found ({brief(said)})", f"{check}.")
+    if isinstance(error, _DENIED) or _DENIED_SAID.search(said):
         return Failure(
             Reason.STORAGE_DENIED, f"{uri}: access denied ({brief(said)})", f"{check}, and that this key may read and write there."
         )
-    if any(sign in said for sign in _NO_CREDENTIALS):
-        return Failure(Reason.STORAGE_DENIED, f"{uri}: no credentials were found ({brief(said)})", f"{check}.")
     if "redirect without LOCATION" in said or "AuthorizationHeaderMalformed" in said or "PermanentRedirect" in said:
         return Failure(
             Reason.STORAGE_DENIED, f"{uri}: the bucket lives in another region ({brief(said)})", "Set AWS_REGION to the bucket's region."

@@ -49,12 +49,14 @@ class LeaseClaim(Claim):
 
     def refresh(self) -> bool:
         """Show that we are alive; False once the folder is another's."""
-        with self._writing:
-            current, version = read_owner(self.folder)
-            if self._stop.is_set() or current is None or not current.is_of(self.owner):
+        with self._writing, suppress(Missing):
+            if self._stop.is_set():
                 return False
-            self._content = self._content.model_copy(update={"beat": current.beat + 1})
-            return self.folder.replace(OWNER, encode(self._content), version)
+            current, version = read_owner(self.folder)
+            if current is not None and current.is_of(self.owner):
+                self._content = self._content.model_copy(update={"beat": current.beat + 1})
+                return self.folder.replace(OWNER, encode(self._content), version)
+        return False
 
     def release(self) -> None:
         """Stop refreshing and remove owner.json if it still is ours."""
