@@ -73,7 +73,7 @@ def _load(
 ) -> nn.Module:
     inspect.tensors(model)
     config = load_config(model)
-    config.update(settings | {name: dropout for name in dropout_fields(config.to_dict())})
+    config.update(settings | dict.fromkeys(dropout_fields(config.to_dict()), dropout))
     config.transformers_weights = None  # it would name other files than those that were checked
     if config.pad_token_id is None:
         config.pad_token_id = load_tokenizer(model).pad_id
