@@ -74,8 +74,9 @@ def confusion_plot(confusion: NDArray[np.int64], labels: tuple[str, ...]) -> str
     """Heat map of the confusion matrix: each row's shares, right answers in one hue and wrong ones in another."""
     named = len(labels) <= NAMED_CELLS
     cells, fold = _fold(confusion)
+    side = len(cells) * (0.36 if len(cells) <= COUNTED_CELLS else 0.17)
     with plotting():
-        canvas, axes = figure(1.6 + 0.17 * len(cells), 2.6 + 0.17 * len(cells)) if named else figure(4.8)
+        canvas, axes = figure(2 + side, 2.2 + side) if named else figure(4.8)
         _paint(axes, cells / np.maximum(cells.sum(axis=1, keepdims=True), 1))
         axes.set_xlim(-0.5, len(cells) - 0.5)
         axes.set_ylim(len(cells) - 0.5, -0.5)
@@ -83,8 +84,8 @@ def confusion_plot(confusion: NDArray[np.int64], labels: tuple[str, ...]) -> str
         axes.grid(visible=False)
         axes.set_xlabel("predicted label")
         axes.set_ylabel("true label")
-        for side in axes.spines.values():
-            side.set_visible(True)
+        for spine in axes.spines.values():
+            spine.set_visible(True)
         if named:
             _name_cells(axes, cells, labels)
         else:

@@ -42,7 +42,7 @@ def metric_value(metric: str, value: float) -> str:
     """A metric's value: a percentage where it is a share of rows, else a number of three decimals or four digits."""
     if metric in {"accuracy", "calibrationError"}:
         return percent(value)
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.4g}"
+    return f"{value:z.3f}" if abs(value) < 10 else number(value)
 
 
 def percent(share: float) -> str:
@@ -60,7 +60,7 @@ def size(count: int) -> str:
 
 def duration(seconds: float) -> str:
     """A time span in its two largest units."""
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
