@@ -20,6 +20,7 @@ NEEDED = ("tunesmith_trainer", "torch", "transformers", "safetensors", "obstore"
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_SECONDS = 10.0
 _POLL_SECONDS = 0.5
+_LAST_POLL_SECONDS = 0.01
 
 
 class Listener(NamedTuple):
@@ -99,7 +100,8 @@ class _Ear:
             ended = False
             while not ended:
                 gone = self.trainer.poll() is not None
-                ready = {key.fd for key, _ in selector.select(0 if gone else _POLL_SECONDS)}
+                patience = 0.0 if gone else _POLL_SECONDS if output in selector.get_map() else _LAST_POLL_SECONDS
+                ready = {key.fd for key, _ in selector.select(patience)}
                 if self.signals in ready:
                     self._stop(os.read(self.signals, 64))
                 if output in ready and not self._hear(os.read(output, 1 << 16)):
