@@ -141,9 +141,7 @@ def test_no_credentials_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "AWS_ACCESS_KEY_ID" in failure.remedy
 
 
-@pytest.mark.parametrize(
-    ("variable", "said"), [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "access key ID")]
-)
+@pytest.mark.parametrize(("variable", "said"), [("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch"), ("AWS_ACCESS_KEY_ID", "access key ID")])
 def test_a_wrong_key_is_denied_by_name_and_not_shown(
     variable: str, said: str, on_s3: Stores, s3_server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
