@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunesmith_trainer.models import hub
-from tunesmith_trainer.models.folder import BELONGS, LocalModel, check, digest, require_weights
+from tunesmith_trainer.models.folder import BELONGS, LocalModel, check, digest, require_weights, unavailable
+from tunesmith_trainer.storage.errors import Missing, reading
 
 if TYPE_CHECKING:
     from tunesmith_trainer.storage.folder import Folder
@@ -30,8 +31,9 @@ def resolve(uri: str, *, stores: Stores, cache: Path, environ: Mapping[str, str]
         path, revision = _from_hub(uri, stores=stores, cache=cache, environ=environ)
     else:
         path, revision = _local(stores.folder(uri), cache), None
-    check(path, uri)
-    return LocalModel(uri, path, digest(path, cache / "models"), revision)
+    with reading(uri):
+        check(path, uri)
+        return LocalModel(uri, path, digest(path, cache / "models"), revision)
 
 
 def _from_hub(uri: str, *, stores: Stores, cache: Path, environ: Mapping[str, str]) -> tuple[Path, str | None]:
@@ -61,11 +63,16 @@ def _download(folder: Folder, cache: Path) -> Path:
         return home
     draft = home.with_name(f"{key}.{os.getpid()}")
     shutil.rmtree(draft, ignore_errors=True)
-    for name in wanted:
-        (draft / name).parent.mkdir(parents=True, exist_ok=True)
-        folder.download(name, draft / name)
     try:
-        draft.rename(home)
-    except OSError:  # another process was first; what it fetched is the same
-        shutil.rmtree(draft)
+        for name in wanted:
+            folder.download(name, draft / name)
+        try:
+            draft.rename(home)
+        except OSError:
+            if not home.is_dir():  # else another process was first; what it fetched is the same
+                raise
+    except Missing as gone:
+        raise unavailable(f"{gone.uri} was removed while the model was fetched", "Try again once the model is complete.") from gone
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return home
