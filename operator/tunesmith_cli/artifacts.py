@@ -23,7 +23,7 @@ def report(uri: str, options: Options) -> int:
     if not isinstance(answer, ReportEvent):
         return _failed(word, log, options)
     if options.json:
-        _say(json.dumps(answer.report, ensure_ascii=False))
+        _say(json.dumps(answer.report))
         return 0
     manifest = answer.manifest or {}
     _say(clean(str(manifest.get("headline") or "not published: the gate was not met")))

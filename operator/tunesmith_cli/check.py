@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tunesmith_api.tuning import TuningJob
 from tunesmith_api.validation import manifest_errors, path
 from tunesmith_cli.manifest import Document, Unreadable, load
+from tunesmith_cli.text import clean
 
 
 class Problem(NamedTuple):
@@ -22,7 +23,7 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         """The problem as a compiler would print it."""
-        where = f"{self.file}:{self.line}" if self.line else self.file
+        where = f"{clean(self.file)}:{self.line}" if self.line else clean(self.file)
         return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
 
 

@@ -12,10 +12,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from tunesmith_api.protocol import VERDICTS, Event, JobFile, PlanEvent, Reason, ReportEvent, VerificationEvent, WordEvent, encode
+from tunesmith_api.plan import Plan
+from tunesmith_api.protocol import VERDICTS, Event, JobFile, PlanEvent, Reason, WordEvent, encode
 from tunesmith_cli.check import Manifest, Problem
 from tunesmith_cli.closing import Facts, closing_lines
 from tunesmith_cli.places import new_log
+from tunesmith_cli.text import clean
 from tunesmith_cli.trainer import Listener, follow
 from tunesmith_cli.views import View, view
 
@@ -45,65 +47,54 @@ def run(manifests: Sequence[Manifest], options: Options) -> int:
 
 
 def _run_one(manifest: Manifest, options: Options) -> int:
-    seen = _Seen(view(json=options.json))
-    log = new_log("run", datetime.now())
-    with _job_file(manifest, options.buckets) as file:
-        word = follow([*options.trainer, "run", str(file), "--stop-with-stdin"], log, Listener(seen.show, seen.view.stopping))
-    labels = len(seen.plan.plan.data.labels) if seen.plan else 0
-    facts = Facts(manifest.job, _base(manifest), options.buckets, _resume(manifest, options), log, labels)
-    seen.view.close(closing_lines(word, facts), word)
-    return VERDICTS[word.reason].exit_code
+    seen = _follow("run", manifest, options, view(json=options.json))
+    seen.view.close(closing_lines(seen.word, _facts(manifest, options, seen)), seen.word)
+    return VERDICTS[seen.word.reason].exit_code
 
 
 def plan(manifests: Sequence[Manifest], options: Options) -> int:
     """Show the plan of each job; the exit code is that of the first that has none."""
     for manifest in manifests:
-        seen = _Seen(_Quiet() if options.json else view(json=False, detailed=True))
-        log = new_log("plan", datetime.now())
-        with _job_file(manifest, options.buckets) as file:
-            word = follow([*options.trainer, "preflight", str(file), "--stop-with-stdin"], log, Listener(seen.show, seen.view.stopping))
-        code = VERDICTS[word.reason].exit_code
+        seen = _follow("preflight", manifest, options, View() if options.json else view(json=False, detailed=True))
+        code = VERDICTS[seen.word.reason].exit_code
         if options.json:
-            _say(encode(seen.plan.plan if seen.plan and not code else word))
-        else:
-            facts = Facts(manifest.job, _base(manifest), options.buckets, _resume(manifest, options), log, 0)
-            seen.view.close(closing_lines(word, facts) if code or word.result else ["nothing was trained"], word)
+            _say(encode(seen.plan if seen.plan and not code else seen.word))
+        failed = closing_lines(seen.word, _facts(manifest, options, seen))
+        seen.view.close(failed if code else [clean(seen.word.message)], seen.word)
         if code:
             return code
     return 0
 
 
 class _Seen:
-    """Passes events on to a view and remembers the answers among them."""
+    """What a trainer said, passed on to a view as it came."""
 
-    def __init__(self, shown_by: View) -> None:
-        self.view = shown_by
-        self.plan: PlanEvent | None = None
-        self.report: ReportEvent | None = None
-        self.verification: VerificationEvent | None = None
+    def __init__(self, shown_by: View, log: Path) -> None:
+        self.view, self.log = shown_by, log
+        self.plan: Plan | None = None
+        self.word: WordEvent
 
     def show(self, line: str, event: Event) -> None:
-        match event:
-            case PlanEvent():
-                self.plan = event
-            case ReportEvent():
-                self.report = event
-            case VerificationEvent():
-                self.verification = event
+        if isinstance(event, PlanEvent):
+            self.plan = event.plan
         self.view.show(line, event)
 
 
-class _Quiet:
-    """Shows nothing: the answer is printed at the end."""
+def _follow(verb: str, manifest: Manifest, options: Options, shown_by: View) -> _Seen:
+    """Start a trainer with a manifest and listen until it has ended."""
+    seen = _Seen(shown_by, new_log(verb, datetime.now()))
+    try:
+        with _job_file(manifest, options.buckets) as file:
+            command = [*options.trainer, verb, str(file), "--stop-with-stdin"]
+            seen.word = follow(command, seen.log, Listener(seen.show, shown_by.stopping))
+    finally:
+        shown_by.stop()
+    return seen
 
-    def show(self, line: str, event: Event) -> None:
-        """Nothing."""
 
-    def stopping(self) -> None:
-        """Nothing."""
-
-    def close(self, closing: list[str], word: WordEvent) -> None:
-        """Nothing."""
+def _facts(manifest: Manifest, options: Options, seen: _Seen) -> Facts:
+    labels = len(seen.plan.data.labels) if seen.plan else 0
+    return Facts(manifest.job, _base(manifest), options.buckets, _resume(manifest, options), seen.log, labels)
 
 
 def refuse(problems: Sequence[Problem], options: Options) -> int:

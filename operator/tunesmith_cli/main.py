@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from enum import StrEnum
@@ -99,6 +100,9 @@ def _options(buckets: Path | None, output: Form) -> Options:
 
 def main() -> None:
     """Run the command; whatever goes wrong is said in a line or two, and never as a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except BrokenPipeError:

@@ -60,7 +60,7 @@ def follow(command: Sequence[str], log: Path, listener: Listener) -> WordEvent:
             heard = _Ear(trainer, signals, listener, log).listen()
         finally:
             _end(trainer)
-    return heard.word or _wordless(trainer.returncode, heard.killed_by_us, log)
+    return heard.word or _wordless(trainer.returncode, heard, log)
 
 
 @contextmanager
@@ -158,17 +158,18 @@ def _end(trainer: subprocess.Popen[bytes]) -> None:
     trainer.stdout.close()
 
 
-def _wordless(returncode: int, killed_by_us: bool, log: Path) -> WordEvent:
-    if killed_by_us:
-        return WordEvent(
-            reason=Reason.PREEMPTED,
-            message="the trainer was killed before it had saved; what earlier checkpoints hold is kept",
-            remedy="run the same command again to resume",
-        )
+def _wordless(returncode: int, heard: _Ear, log: Path) -> WordEvent:
+    """The word of a trainer that ended without one."""
+    again = "run the same command again to resume"
+    if heard.killed_by_us:
+        message = "the trainer was killed before it had saved; what earlier checkpoints hold is kept"
+        return WordEvent(reason=Reason.PREEMPTED, message=message, remedy=again)
+    if heard.asked and returncode == -signal.SIGTERM:
+        return WordEvent(reason=Reason.PREEMPTED, message="the trainer had not begun: there was nothing to save", remedy=again)
     if returncode == -signal.SIGKILL:
-        message, remedy = "the trainer was killed (signal 9), most likely for memory", "run the same command again to resume"
+        message, remedy = "the trainer was killed (signal 9), most likely for memory", again
     elif returncode < 0:
-        message, remedy = f"the trainer was killed (signal {-returncode})", "run the same command again to resume"
+        message, remedy = f"the trainer was killed (signal {-returncode})", again
     else:
         message, remedy = f"the trainer ended without a word (exit code {returncode})", f"its last words are in {log}"
     return WordEvent(reason=Reason.INTERNAL, message=message, remedy=remedy)

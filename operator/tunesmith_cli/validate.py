@@ -16,7 +16,7 @@ def validate(files: Sequence[Path], *, json: bool) -> int:
     """Print what is wrong with the files; the exit code says whether anything is."""
     jobs, problems = check(files)
     if json:
-        print(encoding.dumps({"valid": not problems, "errors": [p._asdict() for p in problems]}, ensure_ascii=False))  # noqa: T201
+        print(encoding.dumps({"valid": not problems, "errors": [p._asdict() for p in problems]}))  # noqa: T201
     else:
         for problem in problems:
             print(problem, file=sys.stderr)  # noqa: T201

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
@@ -29,8 +29,8 @@ SAVING = "saving ... (once more to kill it without saving)"
 LINES_PER_PHASE = 20
 
 
-class View(Protocol):
-    """Shows the events of one trainer."""
+class View:
+    """Shows the events of one trainer; this one shows nothing."""
 
     def show(self, line: str, event: Event) -> None:
         """Show one event, that came as this line."""
@@ -38,11 +38,14 @@ class View(Protocol):
     def stopping(self) -> None:
         """Say that the trainer was asked to save and leave."""
 
+    def stop(self) -> None:
+        """Take away what moves, whatever happened."""
+
     def close(self, closing: list[str], word: WordEvent) -> None:
         """Say how it ended."""
 
 
-class JsonView:
+class JsonView(View):
     """The trainer's events unchanged, the word last."""
 
     def __init__(self, out: TextIO) -> None:
@@ -53,9 +56,6 @@ class JsonView:
         if not isinstance(event, WordEvent):
             self._write(line)
 
-    def stopping(self) -> None:
-        """Nothing: the word will say it."""
-
     def close(self, closing: list[str], word: WordEvent) -> None:
         """Pass the word on."""
         self._write(encode(word))
@@ -65,7 +65,7 @@ class JsonView:
         self.out.flush()
 
 
-class PlainView:
+class PlainView(View):
     """One line for each phase, evaluation and checkpoint, and for every twentieth of the progress."""
 
     def __init__(self, out: TextIO, *, detailed: bool = False) -> None:
@@ -111,7 +111,7 @@ class PlainView:
         self.out.flush()
 
 
-class LiveView:
+class LiveView(View):
     """A bar that moves, with what happened above it."""
 
     def __init__(self, console: Console, *, detailed: bool = False) -> None:
@@ -152,8 +152,12 @@ class LiveView:
         """Say that the trainer was asked to save and leave."""
         self._print(SAVING, "yellow")
 
+    def stop(self) -> None:
+        """Take the bar away and give the cursor back."""
+        self.progress.stop()
+
     def close(self, closing: list[str], word: WordEvent) -> None:
-        """Take the bar away and say how it ended."""
+        """Say how it ended, where the bar was."""
         self.progress.stop()
         first, *rest = closing
         self._print(first, "bold green" if word.result else "bold yellow" if word.reason == "Preempted" else "bold red")
@@ -192,6 +196,6 @@ def view(*, json: bool, detailed: bool = False) -> View:
     if json:
         return JsonView(sys.stdout)
     console = Console()
-    if console.is_terminal and not console.is_dumb_terminal:
+    if sys.stdout.isatty() and not console.is_dumb_terminal:
         return LiveView(console, detailed=detailed)
     return PlainView(sys.stdout, detailed=detailed)

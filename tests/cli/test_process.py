@@ -171,7 +171,7 @@ def test_plan_is_one_json_object_for_machines_and_a_table_for_people(command: Co
     assert json.loads(line)["stepsPerEpoch"] == 157
     code, lines = finish(command("plan", EXAMPLE, told), tmp_path)
     assert code == 0
-    assert lines[-1] == "nothing was trained"
+    assert lines[-1] == "planned"
     assert any(line.startswith("example: Where is my card [red]fee") for line in lines)
     assert json.loads((tmp_path / "script.seen").read_text())[1] == "preflight"
 
