@@ -27,7 +27,7 @@ if [ "${minor:-0}" -lt 25 ]; then
 fi
 
 echo "versitygw.sh: building versitygw $version, the tests' S3 server, into $home (once, 1 to 2 minutes)" >&2
-GOBIN="$work/bin" GOFLAGS=-modcacherw "$go" install "github.com/versity/versitygw/cmd/versitygw@v$version" >&2
+CGO_ENABLED=0 GOBIN="$work/bin" GOFLAGS=-modcacherw "$go" install "github.com/versity/versitygw/cmd/versitygw@v$version" >&2
 rm -rf "$home"
 mv "$work/bin" "$home"
 echo "$home/versitygw"
