@@ -62,6 +62,20 @@ def test_cut_rows_are_those_of_auto_tokenizer(kind: str, side: str, max_length: 
     assert ours.encode_batch(TEXTS) == load_tokenizer(local(folder)).encode_batch(TEXTS)
 
 
+@pytest.mark.parametrize("begin", [True, False, None])
+@pytest.mark.parametrize("end", [True, False, None])
+def test_the_file_overrules_options_to_begin_or_end_a_text(
+    begin: bool | None, end: bool | None, copied_model: Callable[[str], Path]
+) -> None:
+    folder = copied_model("llama")
+    settings = folder / "tokenizer_config.json"
+    options = {name: on for name, on in (("add_bos_token", begin), ("add_eos_token", end)) if on is not None}
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | options))
+    ours, theirs = load_tokenizer(local(folder)), reference(folder)
+    assert [ids for ids, _ in ours.encode_batch(TEXTS)] == theirs(TEXTS)["input_ids"]
+    assert [ids for ids, _ in ours.encode_batch(TEXTS, PAIRS)] == theirs(TEXTS, PAIRS)["input_ids"]
+
+
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
 def test_no_room_beside_the_special_tokens_is_said(kind: str, tiny_models: Callable[[str], Path]) -> None:
     with pytest.raises(Failure, match="leave no room beside the tokenizer's") as failure:
