@@ -112,5 +112,5 @@ def _refuse_other_encodings(head: bytes, name: str) -> None:
         if head.startswith(mark):
             raise invalid(
                 f"{name}:1: is {encoding} (by its byte order mark), not UTF-8",
-                f"Convert it: iconv -f {encoding} -t UTF-8 {name} > utf8-{PurePath(name).name}",
+                f"Convert it (iconv -f {encoding} -t UTF-8 {name} > utf8-{PurePath(name).name}) and name the new file.",
             )

@@ -62,7 +62,8 @@ def _parse(line: str, number: int, lines: Lines, objects: Objects, bad: Bad) -> 
 
 def _malformed(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
-        return f"malformed JSON: {error.msg} at character {error.colno}"
+        position = min(error.pos, len(error.doc.rstrip("\r\n")))
+        return f"malformed JSON: {error.msg} at character {position + 1}"
     return f"malformed JSON: {error}"
 
 

@@ -12,10 +12,10 @@ _KINDS = {
     "nul": re.compile("\0"),
     "control": re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]"),
     "replacementCharacter": re.compile("\ufffd"),
-    "mojibake": re.compile(f"[ÂÃ][{_HIGH}]|[âð][{_HIGH}]{{2}}|ï»¿"),
+    "mojibake": re.compile(f"[ÂÃ][{_HIGH}]|[âð][{_HIGH}]{{2}}|(?:[ã-é][{_HIGH}]{{2}}){{2}}|ï»¿"),
 }
-_SUSPECT = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffdÂÃâðï]")
-"""Some character of every odd text; one class of characters is searched for many times quicker than the patterns."""
+_SUSPECTS = (re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd]"), re.compile(f"[Â-ð][{_HIGH}]"))
+"""One of these finds something in every odd text, many times quicker than the patterns."""
 EXPLAINED = {
     "empty": ("holds no text", "hold no text"),
     "nul": ("holds NUL characters", "hold NUL characters"),
@@ -37,13 +37,12 @@ class Oddities:
         if not all(map(str.strip, texts)) or (pairs is not None and not all(map(str.strip, pairs))):
             self._look_for_empty(texts, pairs, file, lines)
         rows = texts if pairs is None else [f"{a}\n{b}" for a, b in zip(texts, pairs, strict=True)]
-        if _SUSPECT.search("\n".join(rows)) is None:
+        if not _suspicious("\n".join(rows)):
             return
         for row, line in zip(rows, lines, strict=True):
-            if _SUSPECT.search(row):
-                for kind, pattern in _KINDS.items():
-                    if pattern.search(row):
-                        self._note(kind, file, line)
+            for kind, pattern in _KINDS.items() if _suspicious(row) else ():
+                if pattern.search(row):
+                    self._note(kind, file, line)
 
     def found(self) -> tuple[Oddity, ...]:
         """What was found, most rows first."""
@@ -58,3 +57,7 @@ class Oddities:
     def _note(self, kind: str, file: str, line: int) -> None:
         rows, example = self._found.get(kind, (0, f"{file}:{line}"))
         self._found[kind] = (rows + 1, example)
+
+
+def _suspicious(text: str) -> bool:
+    return any(pattern.search(text) for pattern in _SUSPECTS)

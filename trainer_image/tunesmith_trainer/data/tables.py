@@ -96,7 +96,8 @@ class _Table:
         spoiled = {line: unusable.pop(line) for line in sorted(unusable) if line < self._start}
         bad = [*bad, *spoiled.items()]
         good: list[int] = []
-        for i, (record, end) in enumerate(zip(records, [*starts[1:], self._start], strict=True)):
+        ends = [*starts[1:], self._start] if starts else []
+        for i, (record, end) in enumerate(zip(records, ends, strict=True)):
             if any(starts[i] <= line < end for line in spoiled):
                 continue
             if len(record) == width:
