@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from tunesmith_api.protocol import Failure, Reason
 from tunesmith_trainer.models.folder import BELONGS, LocalModel, listing, read_json, shards
+from tunesmith_trainer.models.inspect import context_length
 
 Mode = Literal["mean", "cls", "max", "lasttoken"]
 LEGACY: dict[str, str] = {
@@ -62,27 +63,26 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 def write_sentence_transformers(
-    folder: Path,
-    base: LocalModel,
-    pooling: Pooling,
-    *,
-    weight: Tensor,
-    bias: Tensor,
-    labels: tuple[str, ...],
-    max_length: int,
+    folder: Path, base: LocalModel, pooling: Pooling, weight: Tensor, bias: Tensor, labels: tuple[str, ...], max_length: int | None = None
 ) -> None:
     """Publish a frozen base with a linear classifier: SentenceTransformer(folder).encode(texts) gives the logits.
 
     weight [labels, size] and bias [labels] act on the pooled vector as it is: a scale between the two is folded into the weight first.
+    A regressor has no labels: its one column is the number.
+    Texts are cut to max_length tokens, by default what a job that names none takes: the context length, at most 512.
     Column i of the logits is the label id2label[i] of config.json (loaded: model[0].auto_model.config.id2label).
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in [*shards(base.path, base.uri), *(n for n in listing(base.path) if "/" not in n and BELONGS.fullmatch(n))]:
         if not name.startswith(("README", "modules.json", "train")):
             shutil.copyfile(base.path / name, folder / name)
-    named = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    shown = labels or ("value",)
+    named = {"id2label": dict(enumerate(shown)), "label2id": {label: i for i, label in enumerate(shown)}}
     _write(folder / "config.json", read_json(base.path / "config.json", f"{base.uri}/config.json") | named)
-    _write(folder / "sentence_bert_config.json", {"max_seq_length": max_length, "do_lower_case": False})
+    _write(
+        folder / "sentence_bert_config.json",
+        {"max_seq_length": max_length or min(context_length(base) or 512, 512), "do_lower_case": False},
+    )
     _write(folder / "config_sentence_transformers.json", {"prompts": {}, "default_prompt_name": None})
     stages = ["Transformer", "Pooling", *(["Normalize"] if pooling.normalize else []), "Dense"]
     paths = ["", *(f"{i}_{stage}" for i, stage in enumerate(stages[1:], 1))]
@@ -93,7 +93,7 @@ def write_sentence_transformers(
     _write(folder / "modules.json", modules)
     size = weight.shape[1]
     _write(folder / paths[1] / "config.json", {"word_embedding_dimension": size} | {k: v == pooling.mode for k, v in LEGACY.items()})
-    dense = {"in_features": size, "out_features": len(labels), "bias": True, "activation_function": "torch.nn.modules.linear.Identity"}
+    dense = {"in_features": size, "out_features": len(weight), "bias": True, "activation_function": "torch.nn.modules.linear.Identity"}
     _write(folder / paths[-1] / "config.json", dense)
     tensors = {"linear.weight": weight.detach().float().contiguous(), "linear.bias": bias.detach().float().contiguous()}
     save_file(tensors, folder / paths[-1] / "model.safetensors", metadata={"format": "pt"})
