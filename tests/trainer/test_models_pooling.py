@@ -131,7 +131,9 @@ def test_a_pooling_that_is_not_known_is_said(modules: object, settings: object, 
 
 
 def test_texts_are_cut_to_what_a_job_takes_by_default(tiny_models: Copied, tmp_path: Path) -> None:
-    write_sentence_transformers(tmp_path, local(tiny_models("roberta")), Pooling("cls", False), torch.ones(3, 32), torch.ones(3), LABELS)
+    write_sentence_transformers(
+        tmp_path, local(tiny_models("roberta")), Pooling("cls", False), weight=torch.ones(3, 32), bias=torch.ones(3), labels=LABELS
+    )
     assert json.loads((tmp_path / "sentence_bert_config.json").read_text())["max_seq_length"] == 64
 
 
@@ -140,6 +142,6 @@ def test_a_published_regressor_gives_one_number(tiny_models: Copied, tmp_path: P
     from sentence_transformers import SentenceTransformer
 
     weight, bias = torch.zeros(1, 32), torch.tensor([250.0])
-    write_sentence_transformers(tmp_path, local(tiny_models("bert")), Pooling("mean", True), weight, bias, ())
+    write_sentence_transformers(tmp_path, local(tiny_models("bert")), Pooling("mean", True), weight=weight, bias=bias, labels=())
     published = SentenceTransformer(str(tmp_path), device="cpu", local_files_only=True)
     assert published.encode(TEXTS).tolist() == [[250.0]] * len(TEXTS)

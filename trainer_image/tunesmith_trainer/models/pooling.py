@@ -63,7 +63,14 @@ def pool(hidden: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
 
 
 def write_sentence_transformers(
-    folder: Path, base: LocalModel, pooling: Pooling, weight: Tensor, bias: Tensor, labels: tuple[str, ...], max_length: int | None = None
+    folder: Path,
+    base: LocalModel,
+    pooling: Pooling,
+    *,
+    weight: Tensor,
+    bias: Tensor,
+    labels: tuple[str, ...],
+    max_length: int | None = None,
 ) -> None:
     """Publish a frozen base with a linear classifier: SentenceTransformer(folder).encode(texts) gives the logits.
 
