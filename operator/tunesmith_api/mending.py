@@ -23,6 +23,8 @@ STAND_INS: dict[str, tuple[Any, ...]] = {
     "section": ({},),
 }
 """By what a field takes: values to put in the place of a wrong one, tried in turn."""
+TELLING_SECTIONS: dict[str, Any] = {"dataset": {"evaluation": {}}}
+"""Sections that others lean on: their stand-in must not look as if something had been left out."""
 
 
 class Draft:
@@ -98,6 +100,6 @@ class Draft:
         tries = self._tries.get(location, 0)
         if tries >= len(values):
             return False
-        section[location[-1]] = deepcopy(values[tries])
+        section[location[-1]] = deepcopy(TELLING_SECTIONS.get(str(location[-1]), values[tries]))
         self._tries[location] = tries + 1
         return True

@@ -32,9 +32,9 @@ class Listener(NamedTuple):
     """Called when the trainer has been asked to save and leave."""
 
 
-def require_trainer() -> None:
+def require_trainer(needed: Sequence[str] = NEEDED) -> None:
     """Say plainly that the trainer is not installed, before it fails at its imports."""
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
+    if missing := [name for name in needed if find_spec(name) is None]:
         raise Failure(
             Reason.INTERNAL, f"the trainer is not installed here (missing: {', '.join(missing)})", "pip install 'tunesmith[trainer]'"
         )

@@ -22,15 +22,15 @@ def sentence(event: Event) -> str | None:
         case CheckpointEvent():
             return f"checkpoint at step {event.step:,}: {clean(event.uri)}"
         case ProgressEvent():
-            return f"{clean(event.phase)} {event.percent:.0f} %: {figures(event)}"
+            return ": ".join(part for part in (f"{clean(event.phase)} {event.percent:.0f} %", figures(event)) if part)
         case _:
             return None
 
 
 def figures(event: ProgressEvent) -> str:
-    """What goes beside the bar."""
+    """What goes beside the bar; steps where they are training's, elsewhere they may count bytes."""
     parts = [
-        f"step {event.step:,}/{event.total_steps:,}",
+        f"step {event.step:,}/{event.total_steps:,}" if event.loss is not None else "",
         f"loss {event.loss:.4f}" if event.loss is not None else "",
         f"{event.tokens_per_second:,.0f} tokens/s" if event.tokens_per_second is not None else "",
         f"{duration(event.eta_seconds)} left" if event.eta_seconds is not None else "",

@@ -11,6 +11,9 @@ from types import ModuleType
 
 import pytest
 
+from tunesmith_api.protocol import Failure
+from tunesmith_cli.trainer import require_trainer
+
 REPO = Path(__file__).parents[2]
 EXAMPLE = REPO / "examples" / "banking-intents.yaml"
 DEADLINE = 60.0
@@ -40,6 +43,13 @@ def trainer_of(script: Path) -> int:
 
 def has_ended(pidfd: int) -> bool:
     return bool(select.select([pidfd], [], [], DEADLINE)[0])
+
+
+def test_a_missing_trainer_is_said_with_the_command_that_installs_it() -> None:
+    with pytest.raises(Failure) as failure:
+        require_trainer(("json", "no_such_module"))
+    assert failure.value.message == "the trainer is not installed here (missing: no_such_module)"
+    assert failure.value.remedy == "pip install 'tunesmith[trainer]'"
 
 
 def test_a_run_ends_with_the_headline_the_model_the_report_and_how_to_use_it(command: Command, events: ModuleType, tmp_path: Path) -> None:

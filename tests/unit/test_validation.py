@@ -76,7 +76,8 @@ KNOWN_METRICS = "accuracy, macroF1, calibrationError, loss, mae, rmse, r2, spear
         ),
         (
             {"spec__a.b\x1b": 1},
-            'spec["a.b\\u001b"]: unknown field (known: model, dataset, objective, method, hyperparameters, evaluation, checkpoints, output)',
+            'spec["a.b\\u001b"]: unknown field '
+            "(known: model, dataset, objective, method, hyperparameters, evaluation, checkpoints, output)",
         ),
         # kinds
         ({"kind": "Deployment"}, "kind: unknown kind 'Deployment' (known: TuningJob)"),
@@ -129,7 +130,8 @@ KNOWN_METRICS = "accuracy, macroF1, calibrationError, loss, mae, rmse, r2, spear
         ),
         (
             {LORA: {"features": None}},
-            "spec.method: give exactly one of full, outputLayers, features, lora (given: none); features is empty: write features: {} for its defaults",
+            "spec.method: give exactly one of full, outputLayers, features, lora (given: none); "
+            "features is empty: write features: {} for its defaults",
         ),
         ({"spec__dataset__evaluationFraction": 0.1}, "spec.dataset: give evaluation or evaluationFraction, not both"),
         ({"spec__evaluation": {"gate": {"metric": "accuracy"}}}, "spec.evaluation.gate: give exactly one of atLeast, atMost"),
@@ -189,6 +191,8 @@ def test_all_errors_come_at_once_those_between_sections_too() -> None:
     [
         ({"spec__objective": {"sft": {}}, "spec__evaluation": {"metric": "rmse"}}, ["spec.objective.sft"]),
         ({"spec__dataset__evaluation": 5, "spec__evaluation": {"earlyStopping": {}}}, ["spec.dataset.evaluation"]),
+        ({"spec__dataset": 5, "spec__evaluation": {"earlyStopping": {}}}, ["spec.dataset"]),
+        ({"spec__dataset": ..., "spec__evaluation": {"earlyStopping": {}}}, ["spec.dataset"]),
         ({"spec__evaluation": {"gate": {"metric": "accuracy", "atLeast": "high"}}}, ["spec.evaluation.gate.atLeast"]),
         ({"sepc": {}, "spec": ...}, ["sepc", "spec.model", "spec.dataset", "spec.objective", "spec.output"]),
         ({"spec": 5}, ["spec"]),
