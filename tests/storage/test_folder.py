@@ -66,7 +66,7 @@ def test_files_go_up_and_come_down(folder: Folder, tmp_path: Path) -> None:
 
 
 def test_listing_is_sorted_relative_and_deep(folder: Folder) -> None:
-    names = ["b", "a/z", "a/y/1", "ab/x", "a b/ü.txt"]
+    names = ["b", "a/z", "a/y/1", "ab/x", "a b/ü.txt", "50%20#?~+&=.txt"]
     for name in names:
         folder.write(name, name.encode())
     assert [e.name for e in folder.list()] == sorted(names)
@@ -74,7 +74,7 @@ def test_listing_is_sorted_relative_and_deep(folder: Folder) -> None:
     assert [e.name for e in folder.child("a").list()] == ["y/1", "z"]
     assert folder.child("a").read("z") == b"a/z"
     folder.delete(names[:3])
-    assert [e.name for e in folder.list()] == ["a b/ü.txt", "ab/x"]
+    assert [e.name for e in folder.list()] == ["50%20#?~+&=.txt", "a b/ü.txt", "ab/x"]
 
 
 def test_the_version_changes_with_the_content(folder: Folder) -> None:
@@ -96,3 +96,9 @@ def test_the_clock_is_the_stores(folder: Folder) -> None:
 def test_no_name_leaves_the_folder(folder: Folder, name: str) -> None:
     with pytest.raises(ValueError, match="no name of a file"):
         folder.write(name, b"")
+
+
+def test_a_file_that_is_gone_is_not_blamed_on_the_store(folder: Folder, tmp_path: Path) -> None:
+    for upload in (folder.upload, folder.upload_new):
+        with pytest.raises(Missing, match=r"gone\.bin"):
+            upload("x", tmp_path / "gone.bin")

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tunesmith_api.protocol import Failure, Reason
@@ -111,6 +112,14 @@ def test_linked_files_are_read_and_loops_end(tmp_path: Path) -> None:
     (tmp_path / "model/broken").symlink_to("nowhere")
     (tmp_path / "model/loop").symlink_to(".")
     assert [entry.name for entry in Stores(tmp_path).folder("file:model").list()] == ["config.json"]
+
+
+def test_a_folder_that_a_console_made_is_no_file(on_s3: Stores, s3_server: Any) -> None:
+    name = s3_server.bucket()
+    client = boto3.client("s3")
+    for key in ("data/", "data/sub/", "data/sub/x.csv", "data/empty.csv"):
+        client.put_object(Bucket=name, Key=key, Body=b"")
+    assert [entry.name for entry in on_s3.folder(f"s3://{name}/data").list()] == ["empty.csv", "sub/x.csv"]
 
 
 def test_a_profile_gives_keys_region_and_endpoint(s3_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,8 @@ class BucketFolder(Folder):
 
     def upload(self, name: str, path: Path) -> None:
         """Send a file, in parts if it is large."""
+        with reading(f"file:{path}"):
+            path.stat()
         with writing(self.uri_of(name)):
             obstore.put(self._store, self._key(name), path, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
 
@@ -74,11 +76,13 @@ class BucketFolder(Folder):
         return self._put_if(name, data, "create")
 
     def list(self, prefix: str = "") -> Entries:
-        """All objects below, sorted."""
+        """All objects below, sorted; the empty objects that consoles put for folders are left out."""
         below = "/".join(part for part in (self._prefix, prefix and safe_name(prefix)) if part)
         with reading(self.uri_of(prefix)):
-            found = [self._entry(meta) for page in obstore.list(self._store, below or None, chunk_size=1000) for meta in page]
-        return sorted(found, key=lambda entry: entry.name)
+            metas = [meta for page in obstore.list(self._store, below or None, chunk_size=1000) for meta in page]
+        found = [self._entry(meta) for meta in metas if meta["path"] != below]
+        folders = {parent for entry in found for parent in _parents(entry.name)}
+        return sorted((e for e in found if e.size or e.name not in folders), key=lambda entry: entry.name)
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove objects, many in one request where the store can."""
@@ -124,3 +128,9 @@ class BucketFolder(Folder):
         name = meta["path"].removeprefix(f"{self._prefix}/") if self._prefix else meta["path"]
         version = meta["e_tag"] or f"{meta['last_modified'].timestamp()}-{meta['size']}"
         return Entry(self.uri_of(name), name, meta["size"], version, meta["last_modified"])
+
+
+def _parents(name: str) -> Iterator[str]:
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from obstore.exceptions import BaseError
@@ -42,7 +43,7 @@ def connect(scheme: str, bucket: str, environ: Mapping[str, str] | None = None) 
         )
     try:
         return _OPEN[scheme](bucket, environment)
-    except (BaseError, ValueError) as error:
+    except (BaseError, OSError, ValueError) as error:
         raise Failure(Reason.STORAGE_DENIED, f"{uri}: cannot be opened: {brief(str(error))}", f"Check {VARIABLES[scheme]}.") from error
 
 
@@ -50,15 +51,15 @@ def _s3(bucket: str, environ: Mapping[str, str]) -> Any:
     profile: dict[str, Any] = {} if any(environ.get(name) for name in _IN_THE_ENVIRONMENT) else _aws_profile(bucket, environ)
     endpoint = _endpoint("s3", environ) or profile.pop("endpoint", None)
     profile.pop("endpoint", None)
-    return S3Store(bucket, **_options(endpoint), **({"endpoint": endpoint} if endpoint else {}), **profile)
+    return S3Store(bucket, **_options(endpoint, environ), **({"endpoint": endpoint} if endpoint else {}), **profile)
 
 
 def _gs(bucket: str, environ: Mapping[str, str]) -> Any:
-    return GCSStore(bucket, **_options(_endpoint("gs", environ)))
+    return GCSStore(bucket, **_options(_endpoint("gs", environ), environ))
 
 
 def _az(bucket: str, environ: Mapping[str, str]) -> Any:
-    return AzureStore(bucket, **_options(_endpoint("az", environ)))
+    return AzureStore(bucket, **_options(_endpoint("az", environ), environ))
 
 
 _OPEN: dict[str, Callable[[str, Mapping[str, str]], Any]] = {"s3": _s3, "gs": _gs, "az": _az}
@@ -74,21 +75,26 @@ def _endpoint(scheme: str, environ: Mapping[str, str]) -> str | None:
     return environ[name]
 
 
-def _options(endpoint: str | None) -> dict[str, Any]:
-    plain = {"allow_http": True} if endpoint and endpoint.startswith("http://") else {}
-    return {"client_options": _TIMEOUTS | plain, "retry_config": _RETRY}
+def _options(endpoint: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    client: dict[str, Any] = dict(_TIMEOUTS)
+    if endpoint and endpoint.startswith("http://"):
+        client["allow_http"] = True
+    if bundle := environ.get("AWS_CA_BUNDLE") or environ.get("SSL_CERT_FILE"):
+        client["root_certificate"] = Path(bundle).read_bytes()
+    return {"client_options": client, "retry_config": _RETRY}
 
 
 def _aws_profile(bucket: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """Credentials, region and endpoint as the AWS tools find them: profiles, SSO, the instance's role."""
     import boto3
+    import botocore.session  # type: ignore[import-untyped]
     from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     remedy = f"Set {VARIABLES['s3']}."
     try:
-        session = boto3.Session(profile_name=environ.get("AWS_PROFILE") or None)
-        settings = session._session.get_scoped_config()
+        core = botocore.session.Session(profile=environ.get("AWS_PROFILE") or None)
+        session, settings = boto3.Session(botocore_session=core), core.get_scoped_config()
         if session.get_credentials() is None:
             raise Failure(Reason.STORAGE_DENIED, f"s3://{bucket}: no AWS credentials: no variables, no profile, no instance role", remedy)
         provider = Boto3CredentialProvider(session)

@@ -17,7 +17,9 @@ VARIABLES = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY (or AZURE_STORAGE_SAS_TOKEN)",
 }
 _DENIED = (obs.PermissionDeniedError, obs.UnauthenticatedError)
-_DENIED_SAID = re.compile(r"InvalidAccessKeyId|XAdminUserNotFound|SignatureDoesNotMatch|AccessDenied|ExpiredToken|InvalidToken|status code: 40[13]\b")
+_DENIED_SAID = re.compile(
+    r"InvalidAccessKeyId|XAdminUserNotFound|SignatureDoesNotMatch|AccessDenied|ExpiredToken|InvalidToken|status code: 40[13]\b"
+)
 _BUCKET_GONE = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "MissingAccessKey", "MissingSecretAccessKey", "Account must be specified")
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -112,7 +114,7 @@ def _disk_failure(error: OSError, uri: str) -> Failure:
         )
     if error.errno in _WRONG_KIND or isinstance(error, FileExistsError):
         return Failure(
-            Reason.STORAGE_DENIED, f"{where}: {why}", "A file stands where a folder is needed, or the other way round: name another place."
+            Reason.STORAGE_DENIED, f"{where}: {why}", "Name another place: a file stands where a folder is needed, or the name is too long."
         )
     return Failure(Reason.STORAGE_UNAVAILABLE, f"{where}: {why}", "Check the disk, then run it again.")
 

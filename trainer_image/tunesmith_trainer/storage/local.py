@@ -79,12 +79,12 @@ class LocalFolder(Folder):
 
     def upload(self, name: str, path: Path) -> None:
         """Copy a file in through a temporary one."""
-        with writing(self.uri_of(name)), path.open("rb") as source, written(self._made(name)) as target:
+        with reading(f"file:{path}"), path.open("rb") as source, writing(self.uri_of(name)), written(self._made(name)) as target:
             shutil.copyfileobj(source, target, _PIECE)
 
     def upload_new(self, name: str, path: Path) -> bool:
         """Copy a file in only if there is none."""
-        with writing(self.uri_of(name)), path.open("rb") as source:
+        with reading(f"file:{path}"), path.open("rb") as source, writing(self.uri_of(name)):
             target = self._made(name)
             try:
                 with written_new(target) as file:
@@ -152,14 +152,21 @@ def _version(status: os.stat_result) -> str:
 
 def _files(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
     seen: set[tuple[int, int]] = set()
-    for folder, below, files in os.walk(top, followlinks=True):
-        status = Path(folder).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            below.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
+    for folder, below, files in os.walk(top, followlinks=True, onerror=_unless_gone):
+        with suppress(FileNotFoundError):
+            status = Path(folder).stat()
+            if (status.st_dev, status.st_ino) in seen:
+                below.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
         for name in files:
             path = Path(folder) / name
             with suppress(FileNotFoundError):
                 if path.is_file() and not is_partial(name):
                     yield path, path.stat()
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that may not be read is an error; one that is not there holds nothing."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error

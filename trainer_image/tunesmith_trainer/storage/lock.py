@@ -6,7 +6,7 @@ import fcntl
 import os
 
 from tunesmith_api.protocol import Failure, Owner, Reason
-from tunesmith_trainer.storage.errors import Missing, writing
+from tunesmith_trainer.storage.errors import Missing, reading, writing
 from tunesmith_trainer.storage.local import LocalFolder
 from tunesmith_trainer.storage.owner import OWNER, Claim, OwnerFile, encode, in_use, owner_file, read_owner
 
@@ -32,7 +32,9 @@ class LockClaim(Claim):
 
     def check(self) -> None:
         """The lock is ours as long as its file is the one that we hold."""
-        if self._handle is None or not self._holds(self._handle):
+        with reading(self.folder.uri):
+            held = self._handle is not None and self._holds(self._handle)
+        if not held:
             raise Failure(
                 Reason.OUTPUT_IN_USE,
                 f"{self.folder.uri}: {LOCK} was removed or replaced while this job was writing there",
@@ -70,7 +72,7 @@ class LockClaim(Claim):
     def _holds(self, handle: int) -> bool:
         try:
             return os.path.samestat(os.fstat(handle), self._path.stat())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def _current(self) -> OwnerFile | None:
