@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tunesmith_api.protocol import Failure, Reason
+from tunesmith_api.protocol import VERDICTS, Failure, Reason
 
 
 def folders(workshop: Any) -> list[Path]:
@@ -120,6 +121,32 @@ def test_a_run_that_was_killed_leaves_nothing_that_is_believed(workshop: Any, ro
     assert [path.suffix for path in folders(workshop)] == [".building"]
     assert len(workshop.prepare(uri).train) == 4
     assert [path.suffix for path in folders(workshop)] == [""]
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next_of_any_data(workshop: Any, rows: list[tuple[str, str]]) -> None:
+    uri = workshop.put("a.csv", rows)
+    process = multiprocessing.get_context("fork").Process(target=_prepare_and_die, args=(workshop, uri))
+    process.start()
+    process.join(60)
+    workshop.prepare(workshop.put("b.csv", rows[::-1]))
+    assert [path.suffix for path in folders(workshop)] == [""]
+
+
+def _prepare_with_little_room(workshop: Any, uri: str) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    try:
+        workshop.prepare(uri)
+    except Failure as failure:
+        os._exit(VERDICTS[failure.reason].exit_code)
+
+
+def test_a_full_disk_is_a_failure_that_is_tried_again(workshop: Any) -> None:
+    uri = workshop.put("a.csv", [(f"row {i}", "ab"[i % 2]) for i in range(20_000)])
+    process = multiprocessing.get_context("fork").Process(target=_prepare_with_little_room, args=(workshop, uri))
+    process.start()
+    process.join(60)
+    assert process.exitcode == VERDICTS[Reason.STORAGE_UNAVAILABLE].exit_code
+    assert folders(workshop) == []
 
 
 def test_several_processes_at_once_agree(workshop: Any) -> None:

@@ -64,8 +64,9 @@ def build(place: Path, task: Task, emit: Emit) -> None:
         learnt, aside, kept = split(facts, task.dataset.evaluation_fraction, labelled=task.labelled)
         np.save(place / TRAIN_INDEX, learnt)
         np.save(place / EVALUATION_INDEX, aside)
-        _require_variety(facts.pick(learnt), task)
-        _record(place, task, (facts.pick(learnt), intake), (facts.pick(aside), None), kept=kept)
+        judged, facts = facts.pick(aside), facts.pick(learnt)
+        _require_variety(facts, task)
+        _record(place, task, (facts, intake), (judged, None), kept=kept)
     else:
         _record(place, task, (facts, intake), None, kept=0)
 
@@ -84,7 +85,7 @@ def open_rows(
 
 
 def _saved(path: Path) -> NDArray[np.int64] | None:
-    return np.load(path) if path.exists() else None
+    return np.load(path, mmap_mode="r") if path.exists() else None
 
 
 def _record(place: Path, task: Task, train: tuple[Facts, Intake], evaluation: tuple[Facts, Intake | None] | None, *, kept: int) -> None:

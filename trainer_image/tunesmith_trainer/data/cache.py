@@ -15,6 +15,7 @@ from tunesmith_api.plan import DataReport
 from tunesmith_trainer.data.sources import LocalFile
 
 RECORD = "prepared.json"
+BUILDING, LOCK = ".building", ".lock"
 
 
 class Prepared(ApiModel):
@@ -47,13 +48,14 @@ def recorded(folder: Path) -> Prepared | None:
 def building(folder: Path) -> Iterator[Path | None]:
     """A folder to build in that takes its final name, on disk, once the block ends well; None where another process was first."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f"{folder.name}.lock").open("w") as lock:
+    with folder.with_name(f"{folder.name}{LOCK}").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if recorded(folder) is not None:
             yield None
             return
         shutil.rmtree(folder, ignore_errors=True)
-        place = folder.with_name(f"{folder.name}.building")
+        _sweep(folder.parent)
+        place = folder.with_name(f"{folder.name}{BUILDING}")
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()
         try:
@@ -79,6 +81,17 @@ def content_digest(file: LocalFile, cache: Path) -> str:
     fresh.write_text(digest)
     fresh.replace(memo)
     return f"sha256:{digest}"
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what killed processes were building; whoever still builds holds a lock."""
+    for place in parent.glob(f"*{BUILDING}"):
+        with place.with_suffix(LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _flush(path: Path) -> None:

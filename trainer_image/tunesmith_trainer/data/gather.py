@@ -15,7 +15,7 @@ from tunesmith_trainer.data.formats import detect
 from tunesmith_trainer.data.problems import invalid
 from tunesmith_trainer.data.read import InputFile
 from tunesmith_trainer.data.sources import Fetch, LocalFile
-from tunesmith_trainer.storage.errors import reading
+from tunesmith_trainer.storage.errors import Missing, reading
 
 FORMAT_VERSION = 1
 """Counts changes of what is written; prepared data of another version is made again."""
@@ -60,8 +60,14 @@ def _fetched(source: DataSource, field: str, fetch: Fetch) -> list[LocalFile]:
 
 
 def _input(file: LocalFile, name: str, number: int, given: str | None, cache: Path) -> InputFile:
-    with reading(file.uri):
-        return InputFile(file, name, number, content_digest(file, cache), detect(file.path, name, given))
+    try:
+        with reading(file.uri):
+            detected = detect(file.path, name, given)
+    except Missing as gone:
+        raise invalid(
+            f"{file.uri}: was there when the files were listed and is gone now", "Do not change the data while a job reads it."
+        ) from gone
+    return InputFile(file, name, number, content_digest(file, cache), detected)
 
 
 def data_digest(inputs: Inputs, dataset: Dataset, *, objective: str, tokenizer: Encode, max_length: int, slices: tuple[str, ...]) -> str:

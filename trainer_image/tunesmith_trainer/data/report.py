@@ -54,19 +54,19 @@ def build_report(
         duplicates=statistics.duplicates(train.facts, train.rows.text, labelled=labelled),
         overlap=statistics.overlap(train.facts, judged),
         oddities=intakes[0].oddities.found(),
-        examples=_examples(train, met, labelled=labelled),
+        examples=_examples(train, met, max_length, labelled=labelled),
     )
     return report.model_copy(update={"warnings": warnings(report, Observed(kept=kept, lookalikes=_lookalikes(labels)))})
 
 
-def _examples(train: Written, met: tuple[str, ...], *, labelled: bool) -> tuple[ExampleRow, ...]:
+def _examples(train: Written, met: tuple[str, ...], max_length: int, *, labelled: bool) -> tuple[ExampleRow, ...]:
     """Rows spread evenly over the training set."""
     chosen = np.unique(np.linspace(0, len(train.facts) - 1, statistics.SHOWN).astype(int)).tolist()
     return tuple(
         ExampleRow(
             text=train.rows.text(i)[: statistics.CUT],
             label=met[train.facts.targets[i]] if labelled else f"{train.facts.targets[i]:g}",
-            tokens=int(train.rows.lengths[i]),
+            tokens=min(max_length, int(train.facts.tokens[i])),
         )
         for i in chosen
     )

@@ -36,20 +36,42 @@ class Rows:
         self._whole: Any = pa.memory_map(str(path)).read_buffer()
         self._table: Any = pa.ipc.open_file(pa.BufferReader(self._whole)).read_all()
         self._index = index
-        starts, lengths = self._layout("input_ids", 4)
-        targets = _flat(self._table, "target")
-        self.values: NDArray[np.int32] = self._view(np.dtype(np.int32))
-        self.starts: NDArray[np.int64] = self._pick(starts)
-        self.lengths: NDArray[np.int32] = self._pick(lengths.astype(np.int32))
-        self.targets: NDArray[Any] = self._pick(targets if label_ids is None else label_ids[targets])
-        self.type_values: NDArray[np.int8] | None = None
-        self.type_starts: NDArray[np.int64] | None = None
-        if "type_ids" in self._table.column_names:
-            self.type_values = self._view(np.dtype(np.int8))
-            self.type_starts = self._pick(self._layout("type_ids", 1)[0])
+        self._label_ids = label_ids
 
     def __len__(self) -> int:
-        return len(self.starts)
+        return self._table.num_rows if self._index is None else len(self._index)
+
+    @cached_property
+    def values(self) -> NDArray[np.int32]:
+        """The whole file, seen as token ids."""
+        return self._view(np.dtype(np.int32))
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Where in `values` each row starts, [rows]."""
+        return self._pick(self._starts("input_ids", 4))
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int32]:
+        """Tokens of each row, [rows]."""
+        lengths = [np.diff(np.asarray(chunk.offsets)) for chunk in self._table.column("input_ids").chunks]
+        return self._pick(np.concatenate([np.zeros(0, np.int32), *lengths]))
+
+    @cached_property
+    def targets(self) -> NDArray[Any]:
+        """Label ids (int64) or numbers (float64), [rows]."""
+        targets = self._pick(np.concatenate([np.asarray(chunk) for chunk in self._table.column("target").chunks]))
+        return targets if self._label_ids is None else self._label_ids[targets]
+
+    @cached_property
+    def type_values(self) -> NDArray[np.int8] | None:
+        """The whole file, seen as token type ids; None where rows are single texts or the model knows none."""
+        return self._view(np.dtype(np.int8)) if "type_ids" in self._table.column_names else None
+
+    @cached_property
+    def type_starts(self) -> NDArray[np.int64] | None:
+        """Where in `type_values` each row starts, [rows]."""
+        return self._pick(self._starts("type_ids", 1)) if "type_ids" in self._table.column_names else None
 
     def tokens(self, row: int) -> NDArray[np.int32]:
         """Token ids of one row, [tokens]."""
@@ -95,16 +117,10 @@ class Rows:
     def _view(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         return np.frombuffer(self._whole, dtype=dtype, count=self._whole.size // dtype.itemsize)
 
-    def _layout(self, column: str, item_size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where in the flat view each row of a list column starts, and how many values it has."""
-        starts, lengths = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    def _starts(self, column: str, item_size: int) -> NDArray[np.int64]:
+        """Where in the flat view each row of a list column starts."""
+        starts = [np.zeros(0, np.int64)]
         for chunk in self._table.column(column).chunks:
-            offsets = np.asarray(chunk.offsets).astype(np.int64)
             first = (chunk.values.buffers()[1].address - self._whole.address) // item_size if len(chunk.values) else 0
-            starts.append(first + offsets[:-1])
-            lengths.append(np.diff(offsets))
-        return np.concatenate(starts), np.concatenate(lengths)
-
-
-def _flat(table: Any, column: str) -> NDArray[Any]:
-    return np.concatenate([np.asarray(chunk) for chunk in table.column(column).chunks] or [np.zeros(0, np.int64)])
+            starts.append(first + np.asarray(chunk.offsets)[:-1].astype(np.int64))
+        return np.concatenate(starts)

@@ -15,8 +15,8 @@ def split(facts: Facts, fraction: float, *, labelled: bool) -> tuple[NDArray[np.
     """Rows to learn from, rows to be judged by, and how many of the first stay there only because no other row has their label."""
     aside = facts.first < np.uint64(min(int(fraction * 2**64), 2**64 - 1))
     stays = 0
-    if labelled:
-        returned = aside & np.isin(facts.first, _of_lost_labels(facts, aside))
+    if labelled and len(texts := _of_lost_labels(facts, aside)):
+        returned = aside & np.isin(facts.first, texts)
         stays = int(returned.sum())
         aside &= ~returned
     if aside.all() or not aside.any():
@@ -28,5 +28,6 @@ def split(facts: Facts, fraction: float, *, labelled: bool) -> tuple[NDArray[np.
 
 def _of_lost_labels(facts: Facts, aside: NDArray[np.bool_]) -> NDArray[np.uint64]:
     """The texts of labels all of whose rows were set aside: with them there, the label could not be learnt."""
-    lost = np.setdiff1d(facts.targets[aside], facts.targets[~aside])
-    return np.unique(facts.first[aside & np.isin(facts.targets, lost)])
+    most = int(facts.targets.max()) + 1
+    lost = (np.bincount(facts.targets[~aside], minlength=most) == 0) & (np.bincount(facts.targets[aside], minlength=most) > 0)
+    return np.unique(facts.first[aside & lost[facts.targets]])

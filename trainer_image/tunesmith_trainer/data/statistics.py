@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from tunesmith_trainer.data.ledger import Facts
 
 SHOWN = 5
 CUT = 300
+SPAN = 1_000_000
+"""Rows compared at once."""
 
 
 def lengths(tokens: NDArray[np.int32]) -> Lengths:
@@ -31,21 +34,34 @@ def label_counts(met: tuple[str, ...], train: Facts, evaluation: Facts | None) -
 def duplicates(facts: Facts, text: Callable[[int], str], *, labelled: bool) -> Duplicates:
     """Repeated texts; `text` gives that of a row."""
     order = np.argsort(facts.exact, kind="stable")
-    ordered = facts.exact[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    sizes = np.diff(np.append(starts, len(ordered)))
-    most = [i for i in np.argsort(-sizes, kind="stable")[:SHOWN] if sizes[i] > 1]
-    return Duplicates(
-        exact=len(ordered) - len(starts),
-        near=max(0, len(starts) - len(np.unique(facts.near))),
-        conflicting=_conflicting(facts.targets[order], starts) if labelled else 0,
-        examples=tuple(Duplicate(text=text(int(order[starts[i]]))[:CUT], rows=int(sizes[i])) for i in most),
-    )
+    starts = _group_starts(facts.exact[order])
+    sizes = np.diff(starts, append=len(order))
+    repeated = np.flatnonzero(sizes > 1)
+    most = repeated[np.argsort(-sizes[repeated], kind="stable")[:SHOWN]]
+    examples = tuple(Duplicate(text=text(int(order[starts[i]]))[:CUT], rows=int(sizes[i])) for i in most)
+    del sizes
+    conflicting = _conflicting(facts.targets[order], starts) if labelled else 0
+    del order
+    near = max(0, len(starts) - len(_group_starts(np.sort(facts.near))))
+    return Duplicates(exact=len(facts) - len(starts), near=near, conflicting=conflicting, examples=examples)
 
 
 def overlap(train: Facts, evaluation: Facts | None) -> int:
     """Evaluation rows whose text is also in the training rows."""
-    return 0 if evaluation is None else int(np.isin(evaluation.exact, train.exact).sum())
+    if evaluation is None:
+        return 0
+    texts, row_text = np.unique(evaluation.exact, return_inverse=True)
+    seen = np.zeros(len(texts), np.bool_)
+    for start in range(0, len(train), SPAN):
+        some = train.exact[start : start + SPAN]
+        place = np.minimum(np.searchsorted(texts, some), len(texts) - 1)
+        seen[place[texts[place] == some]] = True
+    return int(seen[row_text].sum())
+
+
+def _group_starts(ordered: NDArray[Any]) -> NDArray[np.int64]:
+    """Where in sorted values a new one begins."""
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
 
 
 def _conflicting(targets: NDArray[np.int32], starts: NDArray[np.int64]) -> int:
