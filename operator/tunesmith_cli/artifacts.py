@@ -25,8 +25,7 @@ def report(uri: str, options: Options) -> int:
     if options.json:
         _say(json.dumps(answer.report))
         return 0
-    manifest = answer.manifest or {}
-    _say(clean(str(manifest.get("headline") or "not published: the gate was not met")))
+    _say(_headline(answer))
     for line in _metric_lines(answer.report):
         _say(line)
     folder = clean(shown(place, Path.cwd(), options.buckets))
@@ -65,6 +64,15 @@ def _failed(word: WordEvent, log: Path, options: Options) -> int:
         _say(f"remedy: {clean(word.remedy)}" if word.remedy else "")
         _say(f"log: {log}" if word.reason is Reason.INTERNAL else "")
     return VERDICTS[word.reason].exit_code
+
+
+def _headline(answer: ReportEvent) -> str:
+    """How it went; without a manifest nothing was published, and the outcome says why."""
+    outcome = answer.report.get("outcome")
+    told = outcome if isinstance(outcome, dict) else {}
+    if answer.manifest is not None:
+        return clean(str(answer.manifest.get("headline") or told.get("headline") or "published"))
+    return clean(f"not published: {told.get('message') or 'the gate was not met'}")
 
 
 def _metric_lines(found: Mapping[str, JsonValue]) -> list[str]:

@@ -43,19 +43,18 @@ def _succeeded(word: WordEvent, result: Result, facts: Facts) -> list[str]:
         lines.append("the same job had been done before: its artifact is used again, nothing was trained")
     folder = clean(shown(result.uri, facts.base, facts.buckets))
     lines += [f"model:  {folder}/", f"report: {clean(shown(result.report_uri, facts.base, facts.buckets))}"]
-    return [*lines, "use it:", *(f"    {line}" for line in _snippet(folder, facts))]
+    return [*lines, "use it:", *(f"    {line}" for line in _snippet(result.uri, folder, facts.labels))]
 
 
-def _snippet(folder: str, facts: Facts) -> list[str]:
-    """Two lines of Python that load the model."""
-    method = facts.job.spec.method
-    if "://" in folder:
-        return [f"download {folder}/ first; its README.md says how it is loaded"]
-    if method.lora and not method.lora.merge:
-        labels = f", num_labels={facts.labels or 1}"
-        load = f'model = AutoPeftModelForSequenceClassification.from_pretrained("{folder}/adapter"{labels})'
+def _snippet(uri: str, folder: str, labels: int) -> list[str]:
+    """Two lines of Python that load the model, by what lies in its folder."""
+    if not Path(folder).is_dir():
+        return [f"download {clean(uri)}/ first; its README.md says how it is loaded"]
+    if (Path(folder) / "adapter").is_dir():
+        load = f'model = AutoPeftModelForSequenceClassification.from_pretrained("{folder}/adapter", num_labels={labels or 1})'
         return ["from peft import AutoPeftModelForSequenceClassification", load]
-    if method.features:
-        return [f'see {folder}/README.md: it is a sentence-transformers model where its base is one, in "{folder}/model"']
+    if (Path(folder) / "model" / "modules.json").is_file():
+        load = f'scores = SentenceTransformer("{folder}/model").encode(["a text"])'
+        return ["from sentence_transformers import SentenceTransformer", load]
     load = f'model = AutoModelForSequenceClassification.from_pretrained("{folder}/model")'
     return ["from transformers import AutoModelForSequenceClassification", load]

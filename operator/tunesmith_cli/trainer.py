@@ -65,11 +65,15 @@ def follow(command: Sequence[str], log: Path, listener: Listener) -> WordEvent:
 
 @contextmanager
 def _signals() -> Iterator[int]:
-    """Turns the stopping signals into bytes on a pipe, so that they are handled where it is safe: in the loop that reads."""
+    """Turns the stopping signals into bytes on a pipe, so that they are handled where it is safe: in the loop that reads.
+
+    What is ignored stays ignored: nohup, and a shell's background jobs.
+    """
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
-    handlers = {number: signal.signal(number, lambda *_: None) for number in STOPPING_SIGNALS}
+    heeded = [number for number in STOPPING_SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    handlers = {number: signal.signal(number, lambda *_: None) for number in heeded}
     previous = signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     try:
         yield read

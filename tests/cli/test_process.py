@@ -53,6 +53,7 @@ def test_a_missing_trainer_is_said_with_the_command_that_installs_it() -> None:
 
 
 def test_a_run_ends_with_the_headline_the_model_the_report_and_how_to_use_it(command: Command, events: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "out" / "models" / "banking-intents" / "adapter").mkdir(parents=True)
     code, lines = finish(command("run", EXAMPLE, events.script(*events.recording(), events.SUCCEEDED)), tmp_path)
     assert code == 0
     assert lines[-6:-1] == [
@@ -133,6 +134,16 @@ def test_a_second_signal_kills_a_trainer_that_does_not_leave(command: Command, t
     assert has_ended(pidfd)
 
 
+def test_nohup_is_respected(command: Command, tmp_path: Path) -> None:
+    process = start(["nohup", *command("run", EXAMPLE, '{"event":"phase","phase":"ready"}\nsleep\n')], tmp_path)
+    until(process, "ready")
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines())
+    assert int(status["SigIgn"], 16) & 1 << (signal.SIGHUP - 1)
+    process.terminate()
+    process.communicate(timeout=DEADLINE)
+    assert process.returncode == 75
+
+
 def test_kill_minus_nine_of_the_command_ends_its_trainer(command: Command, tmp_path: Path) -> None:
     process = start(command("run", EXAMPLE, '{"event":"phase","phase":"ready"}\nsleep\n', name="stubborn"), tmp_path)
     until(process, "ready")
@@ -209,6 +220,15 @@ def test_report_prints_the_result_and_names_the_report(command: Command, tmp_pat
     ]
     code, (line,) = finish(command("report", "s3://models/x", script, form="json"), tmp_path)
     assert json.loads(line) == found
+
+
+def test_report_says_why_nothing_was_published(command: Command, tmp_path: Path) -> None:
+    outcome = {"reason": "GateNotMet", "headline": "accuracy 0.700", "message": "accuracy 0.700 is not at least 0.9"}
+    told = {"event": "report", "report": {"outcome": outcome, "metrics": {"accuracy": 0.7}}}
+    script = f'{json.dumps(told)}\n{{"event":"word","reason":"Succeeded","message":"read"}}\n'
+    code, lines = finish(command("report", "s3://models/x", script), tmp_path)
+    assert code == 0
+    assert lines[0] == "not published: accuracy 0.700 is not at least 0.9"
 
 
 def test_a_folder_is_as_good_as_its_uri(command: Command, tmp_path: Path) -> None:
