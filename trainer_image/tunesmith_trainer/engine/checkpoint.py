@@ -37,6 +37,10 @@ class Checkpoints:
         """Where the checkpoints lie."""
         return self._folder.uri
 
+    def of(self, digest: str) -> Checkpoints:
+        """The saved states of the training of that digest alone, in a folder of their own."""
+        return Checkpoints(self._folder.child(digest.removeprefix("sha256:")[:16]), self._work, check=self._check)
+
     def newest(self) -> tuple[TrainState, dict[str, Tensor]] | None:
         """The newest complete state, or None."""
         steps = self._complete("step-")
@@ -106,9 +110,7 @@ class Checkpoints:
         if state.best is not None:
             wanted.add(_name("best-", state.best.step))
         entries = [entry.name for entry in self._folder.list()]
-        markers_first = sorted(
-            (e for e in entries if e.split("/")[0] not in wanted), key=lambda e: (not e.endswith(f"/{COMPLETE}"), e)
-        )
+        markers_first = sorted((e for e in entries if e.split("/")[0] not in wanted), key=lambda e: (not e.endswith(f"/{COMPLETE}"), e))
         self._folder.delete(markers_first)
 
     def _complete(self, prefix: str) -> list[int]:

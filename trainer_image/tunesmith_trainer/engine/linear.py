@@ -31,11 +31,11 @@ def fit_linear(learner: Learner, linear: nn.Linear, batch: Batch, objective: Obj
         loss = objective(learner, batch)
         mean = loss.sum / loss.count
         total = mean + l2 * linear.weight.square().sum()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         curve.append(CurvePoint(step=len(curve) + 1, loss=float(mean.detach()), learning_rate=1.0))
         return total
 
-    optimizer.step(closure)
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     return TrainState(
         step=len(curve),
         micro_batch=len(batch.rows),

@@ -77,12 +77,13 @@ def fit(learner: Learner, course: Course, checkpoints: Checkpoints, run: Run) ->
     """
     parameters = trainable(learner.module)
     optimizer = MasterAdamW(parameters, rate=course.rate(learner), weight_decay=course.hyperparameters.weight_decay)
-    state = _start(optimizer, course, checkpoints, run)
+    training = _Training(learner, optimizer, course, checkpoints, run)
+    state = training.start()
     try:
         while state.step < course.feed.total_steps and not state.stopped_early:
-            state = _advance(learner, optimizer, course, checkpoints, run, state)
+            state = training.advance(state)
             if run.stop.is_set():
-                _save_and_leave(optimizer, checkpoints, run, state)
+                training.save_and_leave(state)
         checkpoints.save(state, optimizer.state())
     finally:
         checkpoints.wait()
@@ -91,108 +92,113 @@ def fit(learner: Learner, course: Course, checkpoints: Checkpoints, run: Run) ->
     return state
 
 
-def _start(optimizer: MasterAdamW, course: Course, checkpoints: Checkpoints, run: Run) -> TrainState:
-    hp = course.hyperparameters
-    saved = checkpoints.newest()
-    if saved is None:
-        return TrainState(micro_batch=min(hp.micro_batch_size or hp.batch_size, hp.batch_size))
-    state, tensors = saved
-    optimizer.load(tensors, step=state.step)
-    run.note(f"resuming at step {state.step} of {course.feed.total_steps} from {checkpoints.uri}")
-    return state.model_copy(update={"attempts": state.attempts + 1})
+@dataclass(frozen=True)
+class _Training:
+    """One training; what changes is the state that each step takes and gives, and the parameters."""
 
+    learner: Learner
+    optimizer: MasterAdamW
+    course: Course
+    checkpoints: Checkpoints
+    run: Run
 
-def _advance(
-    learner: Learner, optimizer: MasterAdamW, course: Course, checkpoints: Checkpoints, run: Run, state: TrainState
-) -> TrainState:
-    """One optimizer step, and the evaluation and the checkpoint that are due after it."""
-    state = _step(learner, optimizer, course, run, state)
-    last = state.step == course.feed.total_steps
-    judge = course.judge
-    if judge and (state.step % judge.every_steps == 0 or last):
-        state = _evaluate(learner, judge, checkpoints, run, state)
-    if state.step % course.checkpoint_every == 0 and not last:
-        checkpoints.save(state, optimizer.state())
-        run.emit(CheckpointEvent(step=state.step, uri=checkpoints.uri))
-    return state
+    def start(self) -> TrainState:
+        """The newest saved state, or the first one."""
+        hp = self.course.hyperparameters
+        saved = self.checkpoints.newest()
+        if saved is None:
+            return TrainState(micro_batch=min(hp.micro_batch_size or hp.batch_size, hp.batch_size))
+        state, tensors = saved
+        self.optimizer.load(tensors, step=state.step)
+        self.run.note(f"resuming at step {state.step} of {self.course.feed.total_steps} from {self.checkpoints.uri}")
+        return state.model_copy(update={"attempts": state.attempts + 1})
 
+    def advance(self, state: TrainState) -> TrainState:
+        """One optimizer step, and the evaluation and the checkpoint that are due after it."""
+        state = self._step(state)
+        last = state.step == self.course.feed.total_steps
+        judge = self.course.judge
+        if judge and (state.step % judge.every_steps == 0 or last):
+            state = self._evaluate(judge, state)
+        if state.step % self.course.checkpoint_every == 0 and not last:
+            self.checkpoints.save(state, self.optimizer.state())
+            self.run.emit(CheckpointEvent(step=state.step, uri=self.checkpoints.uri))
+        return state
 
-def _step(learner: Learner, optimizer: MasterAdamW, course: Course, run: Run, state: TrainState) -> TrainState:
-    """One optimizer step; when memory runs out it is done again with half the micro-batch and the same rows."""
-    began = time.perf_counter()
-    while True:
-        try:
-            loss, tokens, padded = _gradients(learner, course, state.step, state.micro_batch)
-            break
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            state = _smaller(state, course, run)
-        optimizer.forget_gradients()
-        release()
-    scale = course.factor(state.step)
-    norm = optimizer.step(factor=scale, max_norm=course.hyperparameters.max_gradient_norm)
-    rate = scale * course.learning_rate
-    seconds = time.perf_counter() - began
-    step = state.step
-    state = state.after_step(
-        loss, rate, tokens=tokens, padded=padded, seconds=seconds, stride=curve_stride(course.feed.total_steps)
-    )
-    if wrong := divergence(state.first_loss, state.recent, norm):
+    def save_and_leave(self, state: TrainState) -> None:
+        """Save the state and end with Failure(Preempted)."""
+        self.checkpoints.save(state, self.optimizer.state())
+        self.checkpoints.wait()
+        self.run.emit(CheckpointEvent(step=state.step, uri=self.checkpoints.uri))
         raise Failure(
-            Reason.LOSS_DIVERGED,
-            f"step {step + 1} of {course.feed.total_steps}: {wrong}; its rows: {course.describe_rows(step)}",
-            "lower hyperparameters.learningRate (a third is a good next try), lengthen warmupFraction, or look at those rows",
+            Reason.PREEMPTED,
+            f"stopped by a signal after step {state.step}; saved in {self.checkpoints.uri}",
+            "run the same command again: it goes on from that step",
         )
-    run.emit(_progress(course, state, loss, rate))
-    return state
+
+    def _step(self, state: TrainState) -> TrainState:
+        """One optimizer step; when memory runs out it is done again with half the micro-batch and the same rows."""
+        began = time.perf_counter()
+        while True:
+            try:
+                loss, tokens, padded = accumulate(self.learner, self.course, state.step, state.micro_batch)
+                break
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                state = self._smaller(state)
+            self.optimizer.forget_gradients()
+            release()
+        course, scale = self.course, self.course.factor(state.step)
+        norm = self.optimizer.step(factor=scale, max_norm=course.hyperparameters.max_gradient_norm)
+        rate, stride = scale * course.learning_rate, curve_stride(course.feed.total_steps)
+        seconds = time.perf_counter() - began
+        after = state.after_step(loss, rate, tokens=tokens, padded=padded, seconds=seconds, stride=stride)
+        if wrong := divergence(after.first_loss, after.recent, norm):
+            raise Failure(
+                Reason.LOSS_DIVERGED,
+                f"step {after.step} of {course.feed.total_steps}: {wrong}; its rows: {course.describe_rows(state.step)}",
+                "lower hyperparameters.learningRate (a third is a good next try), lengthen warmupFraction, or look at those rows",
+            )
+        self.run.emit(_progress(course, after, loss, rate))
+        return after
+
+    def _smaller(self, state: TrainState) -> TrainState:
+        if state.micro_batch == 1:
+            raise Failure(
+                Reason.OUT_OF_MEMORY,
+                f"step {state.step + 1}: memory ran out with a micro-batch of one row",
+                "lower hyperparameters.maxLength, set activationCheckpointing: true, take a smaller method (lora), or more memory",
+            )
+        half = (min(state.micro_batch, len(self.course.feed.rows(state.step))) + 1) // 2
+        self.run.warn(f"memory ran out at step {state.step + 1}: going on with micro-batches of {half} rows, the same global batch")
+        return state.model_copy(update={"micro_batch": half, "memory_retries": state.memory_retries + 1})
+
+    def _evaluate(self, judge: Judge, state: TrainState) -> TrainState:
+        evaluated = Evaluated(step=state.step, metrics=judge.evaluate())
+        better = judge.better(evaluated, state.best)
+        if better:
+            self.checkpoints.save_best(state.step, snapshot(trainable(self.learner.module)))
+        self.run.emit(EvaluationEvent(step=state.step, metrics=evaluated.metrics, best=better))
+        return state.after_evaluation(evaluated, better=better, patience=judge.patience)
 
 
-def _gradients(learner: Learner, course: Course, step: int, micro_batch: int) -> tuple[float, int, int]:
-    """Add up the gradients of the step's rows; returns the mean loss, the tokens and the tokens with padding."""
+def accumulate(learner: Learner, course: Course, step: int, micro_batch: int) -> tuple[float, int, int]:
+    """Add up the gradients of the step's rows, of the mean loss over all of them; returns it, the tokens and the tokens with padding.
+
+    The size of the micro-batches changes nothing but the order of additions.
+    """
     learner.module.train()
     seed_torch(course.digest, course.hyperparameters.seed, step)
     count = len(course.feed.rows(step))
     total, tokens, padded = 0.0, 0, 0
     for batch in course.feed.micro_batches(step, micro_batch):
         loss = course.objective(learner, batch)
-        (loss.sum / count).backward()
+        (loss.sum / count).backward()  # type: ignore[no-untyped-call]
         total += float(loss.sum.detach())
         tokens += batch.tokens
         padded += batch.padded_tokens
     return total / count, tokens, padded
-
-
-def _smaller(state: TrainState, course: Course, run: Run) -> TrainState:
-    if state.micro_batch == 1:
-        raise Failure(
-            Reason.OUT_OF_MEMORY,
-            f"step {state.step + 1}: memory ran out with a micro-batch of one row",
-            "lower hyperparameters.maxLength, set activationCheckpointing: true, take a smaller method (lora), or more memory",
-        )
-    half = (state.micro_batch + 1) // 2
-    run.warn(f"memory ran out at step {state.step + 1}: going on with micro-batches of {half} rows, the same global batch")
-    return state.model_copy(update={"micro_batch": half, "memory_retries": state.memory_retries + 1})
-
-
-def _evaluate(learner: Learner, judge: Judge, checkpoints: Checkpoints, run: Run, state: TrainState) -> TrainState:
-    evaluated = Evaluated(step=state.step, metrics=judge.evaluate())
-    better = judge.better(evaluated, state.best)
-    if better:
-        checkpoints.save_best(state.step, snapshot(trainable(learner.module)))
-    run.emit(EvaluationEvent(step=state.step, metrics=evaluated.metrics, best=better))
-    return state.after_evaluation(evaluated, better=better, patience=judge.patience)
-
-
-def _save_and_leave(optimizer: MasterAdamW, checkpoints: Checkpoints, run: Run, state: TrainState) -> None:
-    checkpoints.save(state, optimizer.state())
-    checkpoints.wait()
-    run.emit(CheckpointEvent(step=state.step, uri=checkpoints.uri))
-    raise Failure(
-        Reason.PREEMPTED,
-        f"stopped by a signal after step {state.step}; saved in {checkpoints.uri}",
-        "run the same command again: it goes on from that step",
-    )
 
 
 def _progress(course: Course, state: TrainState, loss: float, rate: float) -> ProgressEvent:

@@ -18,9 +18,8 @@ class MasterAdamW:
         self._parameters = dict(parameters)
         self._masters = {n: p.data if p.dtype == torch.float32 else p.data.float() for n, p in parameters.items()}
         low = [n for n, p in parameters.items() if p.dtype != torch.float32]
-        self._low = [parameters[n] for n in low]
+        self._low: list[Tensor] = [parameters[n] for n in low]
         self._low_masters = [self._masters[n] for n in low]
-        self._low_names = low
         groups: dict[tuple[float, float], list[Tensor]] = {}
         for name, master in self._masters.items():
             groups.setdefault((rate(name), weight_decay if master.ndim > 1 else 0.0), []).append(master)

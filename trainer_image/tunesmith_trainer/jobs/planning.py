@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from torch import nn
 
@@ -22,7 +23,7 @@ EFFICIENCY = 0.4
 """Share of a matrix product's speed that a whole step reaches; measured on short rows."""
 
 
-def draw_plan(spec: TuningSpec, base: LocalModel, about: ModelFacts, data: PreparedData, task: Task, precision: Precision) -> Plan:
+def draw_plan(spec: TuningSpec, base: LocalModel, *, about: ModelFacts, data: PreparedData, task: Task, precision: Precision) -> Plan:
     """What will happen, computed from a model without its weights."""
     hp, rows = spec.hyperparameters, data.train
     module = apply(base, spec.method, replace(task, skeleton=True)).module
@@ -61,10 +62,8 @@ def draw_plan(spec: TuningSpec, base: LocalModel, about: ModelFacts, data: Prepa
 
 
 def _shape(module: nn.Module) -> tuple[int, int]:
-    config = module.config
-    width = getattr(config, "hidden_size", None) or getattr(config, "dim", 768)
-    depth = getattr(config, "num_hidden_layers", None) or getattr(config, "n_layers", 12)
-    return int(width), int(depth)
+    config: Any = module.config
+    return int(config.hidden_size), int(config.num_hidden_layers)
 
 
 def _operations(module: nn.Module, trained: int, tokens: int, epochs: int) -> float:

@@ -59,7 +59,7 @@ def preflight(spec: TuningSpec, run: Run) -> Ready:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = choose(spec.hyperparameters.precision, device)
     task = _task(spec, data, precision, device, pad_id=tokenizer.pad_id)
-    plan = draw_plan(spec, base, about, data, task, precision)
+    plan = draw_plan(spec, base, about=about, data=data, task=task, precision=precision)
     for warning in plan.warnings:
         run.warn(warning)
     run.emit(PlanEvent(plan=plan))
@@ -90,6 +90,7 @@ def _task(spec: TuningSpec, data: PreparedData, precision: Precision, device: to
         seed=hp.seed,
         attention="eager" if device.type == "cpu" and data.report.max_length <= SHORT else "sdpa",
         pad_id=pad_id,
+        max_length=data.report.max_length,
     )
 
 

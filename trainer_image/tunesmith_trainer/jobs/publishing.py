@@ -8,17 +8,17 @@ from pathlib import Path
 from tunesmith_api.tuning import TuningJob
 from tunesmith_trainer.artifacts.card import CardFacts, model_card
 from tunesmith_trainer.artifacts.layout import ADAPTER, CARD, REPORT_HTML, REPORT_JSON
-from tunesmith_trainer.artifacts.manifest import Base, Manifest
+from tunesmith_trainer.artifacts.manifest import Base, Facts
 from tunesmith_trainer.jobs.preflight import Ready
 from tunesmith_trainer.report.document import Report
 from tunesmith_trainer.report.html import render
 
 
-def stage(job: TuningJob, ready: Ready, report: Report, staged: Path) -> Manifest:
-    """Put the card and the reports next to the model in the staging folder; gives the manifest, without its files."""
+def stage(job: TuningJob, ready: Ready, report: Report, staged: Path) -> Facts:
+    """Put the card and the reports next to the model in the staging folder; gives what the manifest says beside its files."""
     (staged / CARD).write_text(model_card(_card(job, ready, report, staged)), encoding="utf-8")
     stage_reports(report, staged)
-    return Manifest(
+    return Facts(
         name=job.metadata.name,
         kind=job.kind,
         digest=report.digests.spec,
@@ -33,12 +33,11 @@ def stage(job: TuningJob, ready: Ready, report: Report, staged: Path) -> Manifes
     )
 
 
-def stage_reports(report: Report, folder: Path) -> dict[str, Path]:
-    """Write both forms of the report into the folder; gives them by their published names."""
+def stage_reports(report: Report, folder: Path) -> None:
+    """Write both forms of the report into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in ((REPORT_JSON, report.to_json()), (REPORT_HTML, render(report))):
         (folder / name).write_text(text, encoding="utf-8")
-    return {name: folder / name for name in (REPORT_JSON, REPORT_HTML)}
 
 
 def _card(job: TuningJob, ready: Ready, report: Report, staged: Path) -> CardFacts:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import torch
 
@@ -12,14 +12,10 @@ from tunesmith_api.tuning import TuningJob
 from tunesmith_trainer.engine.memory import peak_bytes
 from tunesmith_trainer.engine.state import TrainState
 from tunesmith_trainer.evaluation.headline import headline
-from tunesmith_trainer.evaluation.metrics import ClassificationScores
 from tunesmith_trainer.jobs.judging import Verdict
 from tunesmith_trainer.jobs.preflight import Ready
 from tunesmith_trainer.report import document as doc
-
-CONFUSED_PAIRS = 20
-CONFUSION_LABELS = 256
-"""Beyond this many labels the report holds the most confused pairs alone."""
+from tunesmith_trainer.report.sections import classification_sections, error_reports, slice_reports
 
 
 def write_report(
@@ -39,17 +35,16 @@ def write_report(
         ),
         metrics=verdict.metrics if verdict else {},
         base_metrics=verdict.base_metrics if verdict else {},
-        labels=ready.data.labels,
         plan=ready.plan,
         data=ready.data.report,
         usage=_usage(ready, state, seconds),
         curves=_curves(state),
-        worst_errors=tuple(doc.ErrorReport(**{k: v for k, v in asdict(w).items() if k != "row"}) for w in verdict.worst) if verdict else (),
-        slices=_slices(verdict),
+        worst_errors=error_reports(verdict.worst) if verdict else (),
+        slices={column: slice_reports(slices) for column, slices in verdict.slices.items()} if verdict else {},
         warnings=tuple(warnings),
         spec=job.model_dump(mode="json", by_alias=True, exclude_none=True),
         digests=digests,
-        **(_details(verdict.classification, ready.data.labels) if verdict and verdict.classification else {}),
+        **_details(verdict, ready.data.labels),
     )
 
 
@@ -92,23 +87,7 @@ def _curves(state: TrainState) -> doc.Curves:
     )
 
 
-def _slices(verdict: Verdict | None) -> dict[str, tuple[doc.SliceReport, ...]]:
-    if verdict is None:
-        return {}
-    return {
-        column: tuple(
-            doc.SliceReport(value=s.value, rows=s.rows, metrics=s.scalars, small=s.small, folded=s.folded) for s in slices
-        )
-        for column, slices in verdict.slices.items()
-    }
-
-
-def _details(scores: ClassificationScores, labels: tuple[str, ...]) -> dict[str, object]:
-    return {
-        "per_class": tuple(doc.ClassReport(label=label, **asdict(s)) for label, s in zip(labels, scores.per_class, strict=True)),
-        "confusion": tuple(map(tuple, scores.confusion.tolist())) if len(labels) <= CONFUSION_LABELS else (),
-        "confused_pairs": tuple(
-            doc.ConfusedPair(truth=labels[t], predicted=labels[p], rows=rows) for t, p, rows in scores.confused_pairs(CONFUSED_PAIRS)
-        ),
-        "calibration": tuple(doc.BinReport(**asdict(b)) for b in scores.bins),
-    }
+def _details(verdict: Verdict | None, labels: tuple[str, ...]) -> dict[str, Any]:
+    if verdict is None or verdict.classification is None:
+        return {"labels": labels}
+    return classification_sections(verdict.classification, labels)

@@ -31,6 +31,8 @@ class Task:
     attention: str
     """transformers' name of the attention to use."""
     pad_id: int
+    max_length: int
+    """Most tokens of a row."""
     skeleton: bool = False
     """Build the modules without their weights (on torch's meta device), to count and measure."""
 

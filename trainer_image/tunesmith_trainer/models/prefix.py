@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from tunesmith_trainer.models.heads import final_linear
 from tunesmith_trainer.models.learner import ModuleLearner
 from tunesmith_trainer.run import Run
 
+Side = Literal["right", "left"]
+SIDES: tuple[Side, ...] = ("right", "left")
+"""Where a row is padded: decoders read their last position, which padding on the right would move."""
 TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 """How far (relative) the two ways of computing may differ before the cache is given up."""
 
@@ -39,10 +42,15 @@ class PrefixLearner(ModuleLearner):
         self._stack = stack
         self._below = len(stack) - trained_blocks
         self._cached: dict[int, _Activations] = {}
+        self._side: Side | None = None
 
     def cache(self, rows: Rows, run: Run) -> None:
         """Compute the frozen part's output for every row, unless a first batch shows that the model does not allow it."""
-        if self._below == 0 or id(rows) in self._cached or not self._allowed(rows, run):
+        if self._below == 0 or id(rows) in self._cached:
+            return
+        self._side = self._side or next((side for side in SIDES if self._agrees(rows, side)), None)
+        if self._side is None:
+            run.note("this model's lower blocks cannot be computed apart: their activations are not cached, which is slower")
             return
         path = run.work / f"activations-{len(self._cached)}.bin"
         kept = _Activations(path, rows.lengths, width=self._width, dtype=self._dtype)
@@ -57,7 +65,7 @@ class PrefixLearner(ModuleLearner):
         if kept is None:
             return super().inputs(rows, indices)
         device = device_of(self.module)
-        return {name: tensor.to(device, non_blocking=True) for name, tensor in kept.get(indices).items()}
+        return {name: tensor.to(device, non_blocking=True) for name, tensor in kept.get(indices, self._side or SIDES[0]).items()}
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Outputs of shape [rows, outputs], float32, from token ids or from cached activations."""
@@ -75,27 +83,26 @@ class PrefixLearner(ModuleLearner):
     def _dtype(self) -> torch.dtype:
         return next(self._stack.parameters()).dtype
 
-    def _allowed(self, rows: Rows, run: Run) -> bool:
-        """Compute the first rows both ways; the heads must see the same."""
+    def _agrees(self, rows: Rows, side: Side) -> bool:
+        """Whether the first rows have the same outputs both ways, under a head drawn at random (a fresh one is zero)."""
         indices = np.argsort(rows.lengths, kind="stable")[:: max(1, len(rows) // 8)][:8]
-        whole = super().inputs(rows, indices)
-        was_training = self.module.training
+        inputs = super().inputs(rows, indices)
+        few = _Activations(None, rows.lengths[indices], width=self._width, dtype=self._dtype)
+        was_training, head = self.module.training, self.final.weight.detach().clone()
         self.module.eval()
         try:
             with torch.no_grad():
-                direct = self._head_input(lambda: super(PrefixLearner, self).logits(whole))
-                hidden = self._hidden(whole)
-                upper = {"hidden": hidden, "attention_mask": whole["attention_mask"]}
-                split = self._head_input(lambda: self.logits(upper))
-            error = float((direct - split).norm() / direct.norm())
+                self.final.weight.copy_(torch.randn(head.shape, generator=torch.Generator().manual_seed(0)))
+                direct = super().logits(inputs)
+                few.put(np.arange(len(indices)), self._hidden(inputs).cpu())
+                split = self.logits({n: t.to(direct.device) for n, t in few.get(np.arange(len(indices)), side).items()})
+            return bool((direct - split).norm() <= TOLERANCE[self._dtype] * direct.norm())
         except (TypeError, ValueError, RuntimeError, AttributeError):
-            error = float("inf")
-        finally:
-            self.module.train(was_training)
-        if not error <= TOLERANCE[self._dtype]:
-            run.note("this model's lower blocks cannot be computed apart: their activations are not cached, which is slower")
             return False
-        return True
+        finally:
+            with torch.no_grad():
+                self.final.weight.copy_(head)
+            self.module.train(was_training)
 
     def _hidden(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """What the first trained block is given: [rows, tokens, width]."""
@@ -118,16 +125,6 @@ class PrefixLearner(ModuleLearner):
             self.module.train(was_training)
         return caught[0]
 
-    def _head_input(self, compute: Callable[[], Tensor]) -> Tensor:
-        """What the final linear layer is given during the computation."""
-        caught: list[Tensor] = []
-        hook = self.final.register_forward_pre_hook(lambda _m, args: caught.append(args[0].float()))
-        try:
-            compute()
-        finally:
-            hook.remove()
-        return caught[0]
-
     @contextmanager
     def _upper_part(self) -> Iterator[None]:
         """The module without embeddings and lower blocks, for the length of one computation."""
@@ -145,29 +142,31 @@ class PrefixLearner(ModuleLearner):
 
 
 class _Activations:
-    """One [tokens, width] tensor for all rows, memory mapped from a file."""
+    """One [tokens, width] tensor for all rows, memory mapped from a file if one is named."""
 
-    def __init__(self, path: Path, lengths: np.ndarray, *, width: int, dtype: torch.dtype) -> None:
+    def __init__(self, path: Path | None, lengths: np.ndarray, *, width: int, dtype: torch.dtype) -> None:
         self._lengths = lengths.astype(np.int64)
         self._starts = np.cumsum(self._lengths) - self._lengths
         size = int(self._lengths.sum()) * width
-        self._values = torch.from_file(str(path), shared=True, size=size, dtype=dtype).view(-1, width)
+        flat = torch.from_file(str(path), shared=True, size=size, dtype=dtype) if path else torch.empty(size, dtype=dtype)
+        self._values = flat.view(-1, width)
 
     def put(self, indices: np.ndarray, hidden: Tensor) -> None:
         """Keep the rows' [rows, tokens, width] activations, without what stands at padding."""
-        positions, inside = self._positions(indices)
+        positions, inside = self._positions(indices, "right")
         self._values[torch.from_numpy(positions[inside])] = hidden[torch.from_numpy(inside)]
 
-    def get(self, indices: np.ndarray) -> dict[str, Tensor]:
-        """The rows' activations [rows, tokens, width], padded with copies of their last one, and the mask [rows, tokens]."""
-        positions, inside = self._positions(indices)
+    def get(self, indices: np.ndarray, side: Side) -> dict[str, Tensor]:
+        """The rows' activations [rows, tokens, width], padded on that side with copies of their own, and the mask [rows, tokens]."""
+        positions, inside = self._positions(indices, side)
         hidden = self._values[torch.from_numpy(positions.ravel())].view(*positions.shape, -1)
         return {"hidden": hidden, "attention_mask": torch.from_numpy(inside.astype(np.int64))}
 
-    def _positions(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _positions(self, indices: np.ndarray, side: Side) -> tuple[np.ndarray, np.ndarray]:
         lengths = self._lengths[indices][:, None]
-        steps = np.arange(int(lengths.max()))[None]
-        return self._starts[indices][:, None] + np.minimum(steps, lengths - 1), steps < lengths
+        longest = int(lengths.max())
+        steps = np.arange(longest)[None] - (longest - lengths if side == "left" else 0)
+        return self._starts[indices][:, None] + np.clip(steps, 0, lengths - 1), (steps >= 0) & (steps < lengths)
 
 
 class _CaughtError(Exception):
@@ -177,6 +176,6 @@ class _CaughtError(Exception):
 class _Given(nn.Module):
     """Stands for embeddings: hands on what it is given."""
 
-    def forward(self, *_: Any, inputs_embeds: Tensor, **__: Any) -> Tensor:
+    def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, *_: Any, **__: Any) -> Tensor | None:
         """Return inputs_embeds as they are."""
         return inputs_embeds

@@ -23,32 +23,32 @@ NORM = 16.0
 """Embeddings are scaled to this mean length, so that one L2 penalty suits all models."""
 
 
-def apply(base: LocalModel, method: Features, task: Task) -> ModuleLearner:
+def apply(base: LocalModel, _method: Features, task: Task) -> ModuleLearner:
     """Only the final linear layer is fitted; it starts at zero, in fp32."""
     module = load_for(base, task)
     module.requires_grad_(False)
     _, stock = final_linear(module)
-    pooling = read_pooling(base.path)
+    pooling = read_pooling(base)
     has_bias = pooling is not None or stock.bias is not None
     final = nn.Linear(stock.in_features, stock.out_features, bias=has_bias, device=stock.weight.device)
     nn.init.zeros_(final.weight)
     if has_bias:
         nn.init.zeros_(final.bias)
-    return FeatureLearner(module, stock, final, base, pooling, l2=method.l2, task=task)
+    return FeatureLearner(module, stock, final, base=base, pooling=pooling, task=task)
 
 
 class FeatureLearner(ModuleLearner):
     """Computes outputs from embeddings: the sentence embedding where the model says how to pool, else what its stock head reads."""
 
     def __init__(
-        self, module: nn.Module, stock: nn.Linear, final: nn.Linear, base: LocalModel, pooling: Pooling | None, *, l2: float, task: Task
+        self, module: nn.Module, stock: nn.Linear, final: nn.Linear, *, base: LocalModel, pooling: Pooling | None, task: Task
     ) -> None:
         super().__init__(module, final=final, head=frozenset(), pad_id=task.pad_id, write=self._publish)
-        self.l2 = l2
         self._stock = stock
         self._base = base
         self._pooling = pooling
         self._labels = task.labels
+        self._max_length = task.max_length
         self._scale = 0.0
         self._embedded: dict[int, Tensor] = {}
 
@@ -88,15 +88,24 @@ class FeatureLearner(ModuleLearner):
             hook = self._stock.register_forward_pre_hook(lambda _m, args: caught.append(args[0].float()))
             self.module(**inputs)
             hook.remove()
-            return caught[0]
+            return _pooled(caught[0], inputs["attention_mask"])
 
     def _publish(self, folder: Path) -> None:
         weight, bias = self.final.weight.detach() * self._scale, self.final.bias
         if self._pooling is not None:
-            write_sentence_transformers(folder / "model", self._base, self._pooling, weight, bias, self._labels)
+            write_sentence_transformers(
+                folder / "model", self._base, self._pooling, weight=weight, bias=bias, labels=self._labels, max_length=self._max_length
+            )
             return
         with torch.no_grad():
             self._stock.weight.copy_(weight)
             if self._stock.bias is not None:
                 self._stock.bias.copy_(bias)
         write_model(self.module, self._base, folder / "model")
+
+
+def _pooled(features: Tensor, mask: Tensor) -> Tensor:
+    """What the head's answer rests on, [rows, width]: a decoder's head reads every token, and its answer is that at the last one."""
+    if features.ndim == 2:
+        return features
+    return features[torch.arange(len(features), device=features.device), mask.sum(dim=1) - 1]

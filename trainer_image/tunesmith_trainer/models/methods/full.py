@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tunesmith_api.tuning import Full
+from tunesmith_trainer.models.files import load_for, write_model
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.heads import final_linear, head_parameter_names
 from tunesmith_trainer.models.learner import ModuleLearner, Task
-from tunesmith_trainer.models.files import load_for, write_model
 
 
 def apply(base: LocalModel, _method: Full, task: Task) -> ModuleLearner:

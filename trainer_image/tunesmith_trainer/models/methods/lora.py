@@ -13,10 +13,10 @@ from tunesmith_api.protocol import Failure, Reason
 from tunesmith_api.tuning import Lora
 from tunesmith_trainer.engine.seeds import seed_torch
 from tunesmith_trainer.engine.types import trainable
+from tunesmith_trainer.models.files import load_for, write_adapter, write_model
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.heads import final_linear, head_parameter_names
 from tunesmith_trainer.models.learner import ModuleLearner, Task
-from tunesmith_trainer.models.files import load_for, write_adapter, write_model
 
 
 def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
@@ -59,9 +59,7 @@ def _owners(module: nn.Module, head: set[str]) -> list[str]:
 
 def _targets(module: nn.Module, head: set[str], wanted: tuple[str, ...]) -> list[str]:
     """Endings of the names of the linear layers to adapt, such as "attention.self.query"; by default all but the head's."""
-    linear = [
-        name for name, child in module.named_modules() if isinstance(child, nn.Linear) and f"{name}.weight" not in head
-    ]
+    linear = [name for name, child in module.named_modules() if isinstance(child, nn.Linear) and f"{name}.weight" not in head]
     endings = sorted({re.sub(r"^.*\.\d+\.", "", name) for name in linear})
     for target in wanted:
         if not any(name == target or name.endswith(f".{target}") for name in linear):

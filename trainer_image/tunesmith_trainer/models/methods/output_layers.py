@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tunesmith_api.protocol import Failure, Reason
 from tunesmith_api.tuning import OutputLayers
+from tunesmith_trainer.models.files import load_for, write_model
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.heads import blocks, head_parameter_names
 from tunesmith_trainer.models.learner import ModuleLearner, Task
-from tunesmith_trainer.models.files import load_for, write_model
 from tunesmith_trainer.models.prefix import PrefixLearner
 
 
