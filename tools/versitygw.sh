@@ -28,6 +28,6 @@ fi
 
 echo "versitygw.sh: building versitygw $version, the tests' S3 server, into $home (once, 1 to 2 minutes)" >&2
 CGO_ENABLED=0 GOBIN="$work/bin" GOFLAGS=-modcacherw "$go" install "github.com/versity/versitygw/cmd/versitygw@v$version" >&2
-rm -rf "$home"
-mv "$work/bin" "$home"
+mkdir -p "$home"
+mv -f "$work/bin/versitygw" "$home/versitygw"
 echo "$home/versitygw"

@@ -197,6 +197,7 @@ def test_a_server_that_does_not_listen(tmp_path: Path, monkeypatch: pytest.Monke
             monkeypatch.setenv(name, value)
         failure = failing(Stores(tmp_path).folder("s3://bucket/x").list, Reason.STORAGE_UNAVAILABLE)
     assert "s3://bucket/x" in failure.message
+    assert "Connection refused" in failure.message
     assert "endpoint" in failure.remedy
 
 

@@ -87,8 +87,8 @@ def _options(endpoint: str | None, environ: Mapping[str, str]) -> dict[str, Any]
 def _aws_profile(bucket: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """Credentials, region and endpoint as the AWS tools find them: profiles, SSO, the instance's role."""
     import boto3
-    import botocore.session  # type: ignore[import-untyped]
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+    import botocore.session
+    from botocore.exceptions import BotoCoreError
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     remedy = f"Set {VARIABLES['s3']}."

@@ -22,6 +22,8 @@ _DENIED_SAID = re.compile(
 )
 _BUCKET_GONE = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
 _NO_CREDENTIALS = ("169.254.169.254", "metadata.google.internal", "MissingAccessKey", "MissingSecretAccessKey", "Account must be specified")
+_CAUSE = re.compile(r'(InvalidCertificate\(\s*\w+)|message: "([^"]+)"|error: "([^"]+)"|(TimedOut)')
+"""Why a connection failed, in the client's debug text."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _WRONG_KIND = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
@@ -97,7 +99,7 @@ def _store_failure(error: Exception, uri: str) -> Failure:
     return Failure(
         Reason.STORAGE_UNAVAILABLE,
         f"{uri}: the store did not answer as it should ({brief(said)})",
-        "Check the endpoint and the network, then run it again.",
+        "Check the endpoint (AWS_CA_BUNDLE names a private certificate authority) and the network, then run it again.",
     )
 
 
@@ -124,5 +126,7 @@ def brief(said: str) -> str:
     found = [re.search(f"<{tag}>(.*?)</{tag}>", said, re.DOTALL) for tag in ("Code", "Message")]
     if any(found):
         return ": ".join(match[1].strip() for match in found if match)
-    head = re.split(r"\n\nDebug source|<\?xml", said, maxsplit=1)[0]
-    return " ".join(head.split())[:300].rstrip(": ")
+    head, *debug = re.split(r"\n\nDebug source|<\?xml", said, maxsplit=1)
+    cause = _CAUSE.search(debug[0]) if debug else None
+    shown = re.sub(r"Generic \w+ error: |, max_retries: \d+, retry_timeout: \w+", "", " ".join(head.split()))[:300].rstrip(": ")
+    return f"{shown}: {next(filter(None, cause.groups()))}" if cause else shown
