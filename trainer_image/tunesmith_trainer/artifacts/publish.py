@@ -12,8 +12,6 @@ from tunesmith_trainer.artifacts.manifest import Facts, Manifest, intact, read, 
 from tunesmith_trainer.storage.folder import Folder
 from tunesmith_trainer.storage.ownership import Claim
 
-__all__ = ["Facts", "leave", "publish", "published"]
-
 _REMEDY = "Name another output.uri, or set output.overwrite: true to replace what is there."
 
 
