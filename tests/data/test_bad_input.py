@@ -200,6 +200,17 @@ def test_the_first_twenty_bad_rows_are_listed(workshop: Any) -> None:
     assert listed[1:] == [f'  a.csv:{2 + 2 * i}: "label" is empty' for i in range(20)]
 
 
+def test_bad_rows_of_the_evaluation_are_its_own(workshop: Any, rows: list[tuple[str, str]]) -> None:
+    failure = workshop.refused(workshop.put("a.csv", rows), workshop.put("b.csv", [("c", ""), ("d", "lost")]))
+    assert failure.message == 'spec.dataset.evaluation: 1 row cannot be used:\n  b.csv:2: "label" is empty'
+
+
+def test_a_bad_row_far_into_a_large_file_is_found_where_it_is(workshop: Any) -> None:
+    rows = [(f"row {i}\nsecond line " + "x" * 90, "ab"[i % 2]) for i in range(30_000)]
+    content = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows) + "only one field\n"
+    assert "a.csv.gz:60002: has 1 fields, the header has 2" in workshop.refused(workshop.put("a.csv.gz", content)).message
+
+
 def test_skipping_counts_bad_rows_and_goes_on(workshop: Any) -> None:
     rows = [(f"row {i}", "ab"[i % 2]) for i in range(98)]
     data = workshop.prepare(workshop.put("a.csv", [*rows[:50], ("bad", ""), *rows[50:], ("worse", " ")]), onBadRow="skip")

@@ -135,6 +135,19 @@ def test_line_numbers_stay_right_over_many_blocks(workshop: Any) -> None:
     assert data.train.text(12_345).startswith("12345 first line\nsecond")
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.json.gz", "a.jsonl.zst"])
+def test_objects_that_lie_across_blocks_are_read_whole(workshop: Any, name: str) -> None:
+    """Several MB, with characters of two to four bytes, so that blocks end inside of objects and of characters."""
+    objects = [{"text": f"{i} " + "äöü日本🎉" * (i % 9), "label": "ab"[i % 2]} for i in range(30_000)]
+    encode = (json.dumps(row, ensure_ascii=False) for row in objects)
+    content = "[" + ",\n".join(encode) + "]" if ".jsonl" not in name else "\n".join(encode)
+    assert len(content.encode()) > 2 * 2**20
+    train = workshop.prepare(workshop.put(name, content), max_length=400).train
+    assert len(train) == 30_000
+    assert all(train.text(i) == objects[i]["text"] and train.source(i) == (name, i + 1) for i in range(0, 30_000, 97))
+    assert train.lengths.tolist() == [len(row["text"].encode()) + 2 for row in objects]
+
+
 def test_progress_ends_at_the_last_byte(workshop: Any, rows: list[tuple[str, str]]) -> None:
     workshop.prepare(workshop.put("a.csv", rows), workshop.put("b.csv", rows))
     total = sum((workshop.folder / name).stat().st_size for name in ("a.csv", "b.csv"))

@@ -14,9 +14,8 @@ BLOCK = 2**20
 class Lines:
     """Lines of a source with their ends, in blocks; a line that cannot be used reads as an empty one and is named in `unusable`."""
 
-    def __init__(self, source: Source, *, limit: int = MAX_RECORD) -> None:
+    def __init__(self, source: Source) -> None:
         self._source = source
-        self._limit = limit
         self._seen = 0
         self.blocks_read = 0
         self.name = source.name
@@ -28,7 +27,7 @@ class Lines:
         while chunk := self._source.read(BLOCK):
             ahead = rest + chunk
             self.blocks_read += 1
-            if len(ahead) > self._limit and ahead.find(b"\n", 0, self._limit + 1) < 0:
+            if len(ahead) > MAX_RECORD and ahead.find(b"\n", 0, MAX_RECORD + 1) < 0:
                 rest = self._skip_line(ahead)
                 yield ["\n"]
                 continue
@@ -42,7 +41,7 @@ class Lines:
     def _skip_line(self, chunk: bytes) -> bytes:
         """Read on to the end of a line that is too long; what follows it comes back."""
         self._seen += 1
-        self.unusable[self._seen] = f"is longer than {self._limit // 2**20} MiB"
+        self.unusable[self._seen] = f"is longer than {MAX_RECORD // 2**20} MiB"
         while chunk and b"\n" not in chunk:
             chunk = self._source.read(BLOCK)
         return chunk.partition(b"\n")[2]
