@@ -206,9 +206,9 @@ def test_bad_rows_of_the_evaluation_are_its_own(workshop: Any, rows: list[tuple[
 
 
 def test_a_bad_row_far_into_a_large_file_is_found_where_it_is(workshop: Any) -> None:
-    rows = [(f"row {i}\nsecond line " + "x" * 90, "ab"[i % 2]) for i in range(30_000)]
+    rows = [(f"row {i}\nsecond line " + "x" * 90, "ab"[i % 2]) for i in range(15_000)]
     content = "text,label\n" + "".join(f'"{text}",{label}\n' for text, label in rows) + "only one field\n"
-    assert "a.csv.gz:60002: has 1 fields, the header has 2" in workshop.refused(workshop.put("a.csv.gz", content)).message
+    assert "a.csv.gz:30002: has 1 fields, the header has 2" in workshop.refused(workshop.put("a.csv.gz", content)).message
 
 
 def test_skipping_counts_bad_rows_and_goes_on(workshop: Any) -> None:
@@ -286,6 +286,14 @@ def test_a_row_that_is_too_long_may_end_the_job(workshop: Any) -> None:
     failure = workshop.refused(workshop.put("a.csv", [("ab", "x"), ("abcdefghij", "y")]), max_length=8, onTooLong="fail")
     assert failure.message == "a.csv:3: has 12 tokens, more than the 8 of maxLength"
     assert "maxLength" in failure.remedy
+
+
+def test_a_label_all_of_whose_rows_are_dropped_is_no_label(workshop: Any) -> None:
+    uri = workshop.put("a.csv", [("ab", "x"), ("abcdefghij", "z"), ("ab", "y")])
+    data = workshop.prepare(uri, max_length=8, onTooLong="drop")
+    assert data.labels == ("x", "y")
+    assert data.train.targets.tolist() == [0, 1]
+    assert [count.label for count in data.report.labels] == ["x", "y"]
 
 
 def test_dropping_every_row(workshop: Any) -> None:

@@ -24,10 +24,10 @@ def lengths(tokens: NDArray[np.int32]) -> Lengths:
 
 
 def label_counts(met: tuple[str, ...], train: Facts, evaluation: Facts | None) -> tuple[LabelCount, ...]:
-    """Rows of each label in both sets, most frequent in training first."""
+    """Rows of each label in both sets, most frequent in training first; not of one whose rows were all left out."""
     learnt = np.bincount(train.targets, minlength=len(met))
     judged = np.bincount(evaluation.targets, minlength=len(met)) if evaluation is not None else np.zeros(len(met), np.int64)
-    order = sorted(range(len(met)), key=lambda i: (-learnt[i], met[i]))
+    order = sorted(np.flatnonzero(learnt + judged).tolist(), key=lambda i: (-learnt[i], met[i]))
     return tuple(LabelCount(label=met[i], train=int(learnt[i]), evaluation=int(judged[i])) for i in order)
 
 
