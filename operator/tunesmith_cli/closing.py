@@ -28,9 +28,9 @@ def closing_lines(word: WordEvent, facts: Facts) -> list[str]:
     """How it went, in a few lines."""
     if word.result:
         return _succeeded(word, word.result, facts)
-    lines = [f"{'stopped' if word.reason is Reason.PREEMPTED else word.reason.value}: {clean(word.message)}"]
     if word.reason is Reason.PREEMPTED:
-        return [*lines, f"resume with: {facts.resume}"]
+        return [clean(word.message), f"resume with: {facts.resume}"]
+    lines = [f"{word.reason.value}: {clean(word.message)}"]
     lines += [f"remedy: {clean(word.remedy)}"] if word.remedy else []
     if word.reason is Reason.GATE_NOT_MET:
         lines.append(f"report: {clean(shown(facts.job.spec.output.uri.rstrip('/') + '/report.html', facts.base, facts.buckets))}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from tunesmith_api.plan import Plan
 from tunesmith_api.protocol import VERDICTS, Event, JobFile, PlanEvent, Reason, WordEvent, encode
 from tunesmith_cli.check import Manifest, Problem
 from tunesmith_cli.closing import Facts, closing_lines
-from tunesmith_cli.places import new_log
+from tunesmith_cli.places import below_here, new_log
 from tunesmith_cli.text import clean
 from tunesmith_cli.trainer import Listener, follow
 from tunesmith_cli.views import View, view
@@ -122,7 +121,7 @@ def _base(manifest: Manifest) -> Path:
 
 
 def _resume(manifest: Manifest, options: Options) -> str:
-    buckets = ["--buckets", os.path.relpath(options.buckets)] if options.buckets else []
+    buckets = ["--buckets", below_here(options.buckets)] if options.buckets else []
     return shlex.join(["tunesmith", "run", str(manifest.file), *buckets])
 
 

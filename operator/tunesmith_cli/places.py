@@ -22,9 +22,12 @@ def local_path(uri: str, base: Path, buckets: Path | None) -> Path | None:
 def shown(uri: str, base: Path, buckets: Path | None) -> str:
     """A URI as a person can use it: a path, from the working directory where it lies below it, or the URI itself."""
     found = local_path(uri, base, buckets)
-    if found is None:
-        return uri
-    folder = Path(os.path.normpath(found))
+    return below_here(found) if found else uri
+
+
+def below_here(path: Path) -> str:
+    """A path from the working directory where it lies below it, else as it is."""
+    folder = Path(os.path.normpath(path))
     return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
 
 

@@ -116,7 +116,7 @@ def test_sigterm_saves_and_says_how_to_resume(command: Command, tmp_path: Path) 
     assert process.returncode == 75
     lines = out.splitlines()
     assert lines[0].startswith("saving ...")
-    assert "stopped: saved at step 7 in s3://models/x/checkpoints" in lines
+    assert "saved at step 7 in s3://models/x/checkpoints" in lines
     assert lines[-1] == f"resume with: tunesmith run {EXAMPLE} --buckets out"
 
 
