@@ -64,7 +64,8 @@ def build(place: Path, task: Task, emit: Emit) -> None:
         learnt, aside, kept = split(facts, task.dataset.evaluation_fraction, labelled=task.labelled)
         np.save(place / TRAIN_INDEX, learnt)
         np.save(place / EVALUATION_INDEX, aside)
-        judged, facts = facts.pick(aside), facts.pick(learnt)
+        judged = facts.pick(aside)
+        facts.keep(learnt)
         _require_variety(facts, task)
         _record(place, task, (facts, intake), (judged, None), kept=kept)
     else:

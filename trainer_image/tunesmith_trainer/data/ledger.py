@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tunesmith_trainer.data.fingerprints import Fingerprints
 
 
-@dataclass(frozen=True)
+@dataclass
 class Facts:
     """One number a row, of all rows of a set."""
 
@@ -28,7 +28,18 @@ class Facts:
 
     def pick(self, index: NDArray[np.int64]) -> Facts:
         """The facts of some rows."""
-        return Facts(self.exact[index], self.near[index], self.first[index], self.targets[index], self.tokens[index])
+        picked = Facts(self.exact, self.near, self.first, self.targets, self.tokens)
+        picked.keep(index)
+        return picked
+
+    def keep(self, index: NDArray[np.int64]) -> None:
+        """Drop the facts of all other rows, one column after another, so that they are never held twice."""
+        shared = self.first is self.exact
+        self.exact = self.exact[index]
+        self.first = self.exact if shared else self.first[index]
+        self.near = self.near[index]
+        self.targets = self.targets[index]
+        self.tokens = self.tokens[index]
 
     def __len__(self) -> int:
         return len(self.tokens)
