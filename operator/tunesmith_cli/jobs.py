@@ -6,7 +6,7 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -87,7 +87,8 @@ def _follow(verb: str, manifest: Manifest, options: Options, shown_by: View) -> 
             command = [*options.trainer, verb, str(file), "--stop-with-stdin"]
             seen.word = follow(command, seen.log, Listener(seen.show, shown_by.stopping))
     finally:
-        shown_by.stop()
+        with suppress(OSError):
+            shown_by.stop()
     return seen
 
 

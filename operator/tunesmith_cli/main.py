@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,7 +112,9 @@ def main() -> None:
     except Exception as error:
         from tunesmith_cli.mishaps import told
 
-        sys.exit(told(error))
+        with suppress(OSError):  # a terminal that is gone
+            sys.exit(told(error))
+        sys.exit(1)
 
 
 if __name__ == "__main__":

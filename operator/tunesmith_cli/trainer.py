@@ -60,6 +60,8 @@ def follow(command: Sequence[str], log: Path, listener: Listener) -> WordEvent:
             heard = _Ear(trainer, signals, listener, log).listen()
         finally:
             _end(trainer)
+    if heard.unheard:
+        raise BrokenPipeError from heard.unheard
     return heard.word or _wordless(trainer.returncode, heard, log)
 
 
@@ -93,6 +95,7 @@ class _Ear:
         self.word: WordEvent | None = None
         self.asked = False
         self.killed_by_us = False
+        self.unheard: OSError | None = None
         self._rest = b""
 
     def listen(self) -> _Ear:
@@ -130,14 +133,26 @@ class _Ear:
             return
         if isinstance(event, WordEvent):
             self.word = event
-        self.listener.show(line, event)
+        self._tell(lambda: self.listener.show(line, event))
+
+    def _tell(self, say: Callable[[], None]) -> None:
+        """Say something; where nobody listens any more (a closed pipe or terminal), let the trainer save and leave."""
+        if self.unheard:
+            return
+        try:
+            say()
+        except OSError as error:
+            self.unheard = error
+            if not self.asked:
+                self.asked = True
+                self.trainer.terminate()
 
     def _stop(self, numbers: bytes) -> None:
         for number in numbers:
             if not self.asked:
                 self.asked = True
                 self.trainer.terminate()
-                self.listener.stopping()
+                self._tell(self.listener.stopping)
             elif number != signal.SIGHUP:
                 self.killed_by_us = True
                 _kill(self.trainer)

@@ -19,6 +19,7 @@ def stop_with_stdin() -> None:
 
 
 def leave(*_: object) -> None:
+    Path(sys.argv[1]).with_suffix(".saved").touch()
     print(json.dumps(PREEMPTED), flush=True)
     os._exit(75)
 

@@ -153,7 +153,7 @@ def test_kill_minus_nine_of_the_command_ends_its_trainer(command: Command, tmp_p
     assert has_ended(pidfd)
 
 
-def test_a_closed_pipe_ends_command_and_trainer(command: Command, tmp_path: Path, events: ModuleType) -> None:
+def test_a_closed_pipe_lets_the_trainer_save_and_leave(command: Command, tmp_path: Path, events: ModuleType) -> None:
     process = start(command("run", EXAMPLE, events.script(*events.recording(), "sleep")), tmp_path)
     until(process, "preflight")
     pidfd = os.pidfd_open(trainer_of(tmp_path / "script"))
@@ -161,6 +161,23 @@ def test_a_closed_pipe_ends_command_and_trainer(command: Command, tmp_path: Path
     process.stdout.close()
     assert process.wait(DEADLINE) != 0
     assert has_ended(pidfd)
+    assert (tmp_path / "script.saved").exists()
+
+
+def test_a_closed_terminal_lets_the_trainer_save_and_leave(command: Command, tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    build = command("run", EXAMPLE, '{"event":"phase","phase":"ready"}\nsleep\n')
+    process = subprocess.Popen(build, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    shown = b""
+    while b"ready" not in shown:
+        shown += os.read(ours, 4096)
+    pidfd = os.pidfd_open(trainer_of(tmp_path / "script"))
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(DEADLINE) != 0
+    assert has_ended(pidfd)
+    assert (tmp_path / "script.saved").exists()
 
 
 def test_documents_run_in_order_up_to_the_first_that_fails(command: Command, tmp_path: Path) -> None:
