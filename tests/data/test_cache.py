@@ -39,7 +39,7 @@ class Refusing:
     def encode_batch(self, texts: list[str], pairs: list[str] | None) -> Any:
         raise AssertionError("tokenised again")
 
-    def truncate(self, ids: list[int], type_ids: list[int] | None, max_length: int) -> Any:
+    def encode_truncated(self, texts: list[str], pairs: list[str] | None, max_length: int) -> Any:
         raise AssertionError("tokenised again")
 
 

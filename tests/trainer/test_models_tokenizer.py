@@ -56,9 +56,6 @@ def test_cut_rows_are_those_of_auto_tokenizer(kind: str, side: str, max_length: 
         expected = theirs(TEXTS, pairs, truncation=True, max_length=max_length)
         cut = ours.encode_truncated(TEXTS, pairs, max_length)
         assert [ids for ids, _ in cut] == expected["input_ids"]
-        if kind == "qwen2" and pairs:
-            continue  # nothing in the ids of such a pair tells where its second text begins
-        assert [ours.truncate(*whole, max_length) for whole in ours.encode_batch(TEXTS, pairs)] == cut
     assert ours.encode_batch(TEXTS) == load_tokenizer(local(folder)).encode_batch(TEXTS)
 
 

@@ -22,5 +22,5 @@ class Encode(Protocol):
     def encode_batch(self, texts: list[str], pairs: list[str] | None) -> list[Encoding]:
         """Encode every text (with its pair) with special tokens, uncut."""
 
-    def truncate(self, ids: list[int], type_ids: list[int] | None, max_length: int) -> Encoding:
-        """Cut one encoding to max_length tokens; the special tokens stay."""
+    def encode_truncated(self, texts: list[str], pairs: list[str] | None, max_length: int) -> list[Encoding]:
+        """The same, cut to max_length tokens; the special tokens stay, and of a pair the longer text is cut first."""

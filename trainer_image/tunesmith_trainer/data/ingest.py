@@ -150,8 +150,9 @@ def _cut(batch: _Batch, encodings: list[Encoding], tokens: NDArray[np.int32], re
         keep[long] = False
     else:
         intake.truncated += len(long)
-        for i in long.tolist():
-            encodings[i] = recipe.tokenizer.truncate(*encodings[i], recipe.max_length)
+        texts, pairs = ([of[i] for i in long] if of else None for of in (batch.rows.texts, batch.rows.pairs))
+        for i, cut in zip(long.tolist(), recipe.tokenizer.encode_truncated(texts or [], pairs, recipe.max_length), strict=True):
+            encodings[i] = cut
     return None if keep.all() else np.flatnonzero(keep)
 
 

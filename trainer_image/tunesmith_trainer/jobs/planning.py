@@ -18,19 +18,22 @@ from tunesmith_trainer.engine.types import trainable
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.learner import Task
 from tunesmith_trainer.models.methods import apply
+from tunesmith_trainer.models.predict import ROWS
 
 EFFICIENCY = 0.4
 """Share of a matrix product's speed that a whole step reaches; measured on short rows."""
 
 
 def draw_plan(spec: TuningSpec, base: LocalModel, *, about: ModelFacts, data: PreparedData, task: Task, precision: Precision) -> Plan:
-    """What will happen, computed from a model without its weights."""
+    """What will happen, computed from a model without its weights; a method that fits its head on all rows at once takes one step."""
     hp, rows = spec.hyperparameters, data.train
-    module = apply(base, spec.method, replace(task, skeleton=True)).module
-    trained = sum(p.numel() for p in trainable(module).values())
-    micro_batch = min(hp.micro_batch_size or hp.batch_size, hp.batch_size, len(rows))
+    learner = apply(base, spec.method, replace(task, skeleton=True))
+    module, whole = learner.module, spec.method.features is not None
+    trained = sum(p.numel() for p in (learner.final.parameters() if whole else trainable(module).values()))
+    batch = len(rows) if whole else hp.batch_size
+    micro_batch = min(ROWS if whole else hp.micro_batch_size or batch, batch, len(rows))
     width, depth = _shape(module)
-    per_epoch = math.ceil(len(rows) / hp.batch_size)
+    epochs, per_epoch = (1, 1) if whole else (hp.epochs, math.ceil(len(rows) / batch))
     tokens = int(rows.lengths.sum())
     memory = estimate(
         parameters=sum(p.numel() for p in module.parameters()),
@@ -49,14 +52,14 @@ def draw_plan(spec: TuningSpec, base: LocalModel, *, about: ModelFacts, data: Pr
         trainable_parameters=trained,
         precision=precision.name,
         precision_why=precision.why,
-        epochs=hp.epochs,
-        steps=per_epoch * hp.epochs,
+        epochs=epochs,
+        steps=per_epoch * epochs,
         steps_per_epoch=per_epoch,
-        batch_size=hp.batch_size,
+        batch_size=batch,
         micro_batch_size=micro_batch,
         tokens_per_epoch=tokens,
         memory=memory,
-        estimated_seconds=_operations(module, trained, tokens, hp.epochs) / (flops(task.dtype, task.device) * EFFICIENCY),
+        estimated_seconds=_operations(module, trained, tokens, epochs) / (flops(task.dtype, task.device) * EFFICIENCY),
         warnings=(*data.report.warnings, *_warnings(memory.total, memory.available)),
     )
 

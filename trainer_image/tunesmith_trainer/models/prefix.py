@@ -16,6 +16,7 @@ from tunesmith_trainer.data.rows import Rows
 from tunesmith_trainer.engine.types import device_of
 from tunesmith_trainer.models.heads import final_linear
 from tunesmith_trainer.models.learner import ModuleLearner
+from tunesmith_trainer.models.predict import ROWS
 from tunesmith_trainer.run import Run
 
 Side = Literal["right", "left"]
@@ -54,7 +55,7 @@ class PrefixLearner(ModuleLearner):
             return
         path = run.work / f"activations-{len(self._cached)}.bin"
         kept = _Activations(path, rows.lengths, width=self._width, dtype=self._dtype)
-        for indices in length_sorted(rows.lengths, 128):
+        for indices in length_sorted(rows.lengths, ROWS):
             run.leave_if_asked()
             kept.put(indices, self._hidden(super().inputs(rows, indices)).cpu())
         self._cached[id(rows)] = kept

@@ -11,7 +11,6 @@ from tokenizers import Tokenizer
 from tunesmith_api.protocol import Failure, Reason
 from tunesmith_trainer.models.folder import LocalModel, unavailable
 from tunesmith_trainer.models.inspect import config, context_length, tokenizer_config
-from tunesmith_trainer.models.truncation import kept, layout
 
 Encoded = tuple[list[int], list[int] | None]
 
@@ -25,7 +24,6 @@ class ModelTokenizer:
         description = backend.to_str()
         self._backend = backend
         self._truncating = Tokenizer.from_str(description)
-        self._single, self._pair = layout(backend, pair=False), layout(backend, pair=True)
         self._types = type_vocabulary
         self._side = truncation_side
         self.context_length = context_length
@@ -47,38 +45,10 @@ class ModelTokenizer:
         self._truncating.enable_truncation(max_length, strategy="longest_first", direction=self._side)
         return self._encode(self._truncating, texts, pairs)
 
-    def truncate(self, ids: list[int], type_ids: list[int] | None, max_length: int) -> Encoded:
-        """One encoding of encode_batch, cut as encode_truncated would cut its text.
-
-        A pair is told by its type ids or the special tokens between its texts; where a tokenizer puts none there, its end is cut.
-        """
-        if len(ids) <= max_length:
-            return ids, type_ids
-        start = self._second_text(ids, type_ids)
-        around = self._single if start is None else self._pair
-        self._require_room(max_length, around.count)
-        end = len(ids) - around.after
-        texts = [(around.before, end)] if start is None else [(around.before, start - len(around.between)), (start, end)]
-        lengths = [stop - begin for begin, stop in texts]
-        room = max_length - around.count
-        stays = [room] if start is None else kept(lengths[0], lengths[1], room)
-        gone: set[int] = set()
-        for (begin, stop), stay in zip(texts, stays, strict=True):
-            gone.update(range(begin, stop - stay) if self._side == "left" else range(begin + stay, stop))
-        left = [i for i in range(len(ids)) if i not in gone]
-        return [ids[i] for i in left], None if type_ids is None else [type_ids[i] for i in left]
-
     def special_tokens_to_add(self, pair: bool) -> int:
         """How many tokens of a row are not of its text."""
-        return (self._pair if pair else self._single).count
-
-    def _second_text(self, ids: list[int], type_ids: list[int] | None) -> int | None:
-        """Where the second text of a pair begins; None for one text."""
-        if type_ids is not None:
-            return type_ids.index(1) if 1 in type_ids else None
-        between, last = self._pair.between, len(ids) - self._pair.after
-        places = range(self._pair.before, last - len(between) + 1) if between else ()
-        return next((i + len(between) for i in places if tuple(ids[i : i + len(between)]) == between), None)
+        probe = self._backend.encode("a", "a") if pair else self._backend.encode("a")
+        return sum(probe.special_tokens_mask)
 
     def _require_room(self, max_length: int, special: int) -> None:
         if max_length <= special:

@@ -29,7 +29,7 @@ _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _WRONG_KIND = (errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
-class Missing(Exception):  # noqa: N818
+class Missing(Exception):
     """Nothing is there under this URI; the caller knows what that means."""
 
     def __init__(self, uri: str) -> None:

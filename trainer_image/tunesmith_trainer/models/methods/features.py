@@ -17,6 +17,7 @@ from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.heads import backbone, final_linear
 from tunesmith_trainer.models.learner import ModuleLearner, Task
 from tunesmith_trainer.models.pooling import Pooling, pool, read_pooling, write_sentence_transformers
+from tunesmith_trainer.models.predict import ROWS
 from tunesmith_trainer.run import Run
 
 NORM = 16.0
@@ -55,7 +56,7 @@ class FeatureLearner(ModuleLearner):
     def cache(self, rows: Rows, run: Run) -> None:
         """Embed every row; the first rows given set the scale."""
         tell, done, first = run.progress("Embedding"), 0, None
-        batches = length_sorted(rows.lengths, 128)
+        batches = length_sorted(rows.lengths, ROWS)
         self.module.eval()
         for indices in batches:
             embedded = self._embed(super().inputs(rows, indices))
