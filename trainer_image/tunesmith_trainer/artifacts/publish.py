@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tunesmith_api.protocol import Failure, Reason
-from tunesmith_trainer.artifacts.layout import MANIFEST, REJECTED, staged_files
+from tunesmith_trainer.artifacts.foreign import refuse_foreign
+from tunesmith_trainer.artifacts.layout import MANIFEST, REJECTED, REPORT_JSON, staged_files
 from tunesmith_trainer.artifacts.manifest import Facts, Manifest, intact, read, strays
 from tunesmith_trainer.storage.folder import Folder
 from tunesmith_trainer.storage.ownership import Claim
@@ -16,7 +17,10 @@ _REMEDY = "Name another output.uri, or set output.overwrite: true to replace wha
 
 
 def published(folder: Folder, digest: str, *, overwrite: bool = False) -> Manifest | None:
-    """The artifact of this digest if it is there and whole; None if there is nothing, or what is there may be replaced."""
+    """The artifact of this digest if it is there and whole; None if there is nothing, or what is there may be replaced.
+
+    Raises Failure(OutputInUse) for another artifact, and for files that no job wrote where one would be.
+    """
     try:
         manifest = read(folder)
     except Failure as failure:
@@ -29,6 +33,8 @@ def published(folder: Folder, digest: str, *, overwrite: bool = False) -> Manife
         return manifest if intact(folder, manifest) else None
     if manifest is not None and not overwrite:
         raise _another(folder, manifest)
+    if manifest is None:
+        refuse_foreign(folder)
     return None
 
 
@@ -43,9 +49,7 @@ def publish(folder: Folder, staged: Path, facts: Facts, claim: Claim, *, overwri
     claim.check()
     if folder.exists(MANIFEST):
         folder.delete([MANIFEST])
-    for name, path in files.items():
-        claim.check()
-        folder.upload(name, path)
+    _upload(folder, files, claim)
     claim.check()
     folder.delete([*strays(folder, files), *(entry.name for entry in folder.list(REJECTED))])
     manifest = _manifest(facts, files)
@@ -61,10 +65,15 @@ def leave(folder: Folder, staged: Path, claim: Claim) -> Folder:
     That is the folder itself, or one aside where an artifact stands: it is kept as its manifest says.
     """
     place = folder.child(REJECTED) if folder.exists(MANIFEST) else folder
-    for name, path in staged_files(staged).items():
-        claim.check()
-        place.upload(name, path)
+    _upload(place, staged_files(staged), claim)
     return place
+
+
+def _upload(folder: Folder, files: Mapping[str, Path], claim: Claim) -> None:
+    """Write the files, report.json first: it says that what lies beside it is a job's."""
+    for name in sorted(files, key=lambda name: (name != REPORT_JSON, name)):
+        claim.check()
+        folder.upload(name, files[name])
 
 
 def _manifest(facts: Facts, files: Mapping[str, Path]) -> Manifest:
