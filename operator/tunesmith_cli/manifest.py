@@ -198,11 +198,12 @@ class _Builder:
         return text
 
     def _text(self, node: Node, location: Location) -> str:
-        text = str(node.value)
-        if any("\ud800" <= c <= "\udfff" for c in text):
+        units = str(node.value).encode("utf-16", "surrogatepass")
+        try:
+            return units.decode("utf-16")  # what JSON writes as a surrogate pair is one character
+        except UnicodeDecodeError:
             self._slip(location, node, "holds half a surrogate pair, which is no character")
-            return text.encode("utf-8", "replace").decode()
-        return text
+            return units.decode("utf-16", "replace")
 
     def _check_tag(self, node: Node, location: Location, expected: str) -> None:
         if node.tag != _TAG + expected:

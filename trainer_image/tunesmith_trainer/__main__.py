@@ -12,11 +12,15 @@ import threading
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from tunesmith_api.meta import ApiModel
 from tunesmith_api.protocol import VERDICTS, Failure, JobFile, Owner, Reason, WordEvent, encode
+
+WORK = "work"
+"""Folder of the cache for what ends with a process."""
 
 
 def main() -> int:
@@ -60,7 +64,12 @@ def _word(arguments: argparse.Namespace, emit: Callable[[ApiModel], None]) -> Wo
     except Failure as failure:
         return WordEvent(reason=failure.reason, message=failure.message, remedy=failure.remedy)
     except Exception as error:
-        traceback.print_exc()
+        from tunesmith_trainer.storage.errors import full_disk
+
+        with suppress(OSError):  # the log may lie on that full disk
+            traceback.print_exc()
+        if full := full_disk(error):
+            return WordEvent(reason=full.reason, message=full.message, remedy=full.remedy)
         return WordEvent(
             reason=Reason.INTERNAL,
             message=f"{type(error).__name__}: {error}",
@@ -108,9 +117,15 @@ def _artifact(arguments: argparse.Namespace, emit: Callable[[ApiModel], None]) -
 
 def cache_folder() -> Path:
     """Where downloads and prepared data are kept."""
+    from tunesmith_trainer.storage.errors import failure
+
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(home) / "tunesmith"
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        (folder / WORK).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        said = failure(error, "the cache")
+        raise Failure(said.reason, said.message, f"{said.remedy} XDG_CACHE_HOME names the folder that holds the cache.") from error
     return folder
 
 
@@ -120,8 +135,7 @@ def working_folder(cache: Path) -> tempfile.TemporaryDirectory[str]:
 
     import psutil
 
-    home = cache / "work"
-    home.mkdir(exist_ok=True)
+    home = cache / WORK
     for old in home.iterdir():
         pid = old.name.partition("-")[0]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):

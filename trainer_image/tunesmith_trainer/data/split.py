@@ -20,10 +20,18 @@ def split(facts: Facts, fraction: float, *, labelled: bool) -> tuple[NDArray[np.
         stays = int(returned.sum())
         aside &= ~returned
     if aside.all() or not aside.any():
-        side = "none aside" if not aside.any() else "all aside and leaves none to learn from"
-        remedy = "Choose another fraction, or give evaluation rows of their own with spec.dataset.evaluation."
-        raise invalid(f"{FIELD}: {fraction} of {len(facts)} rows sets {side}", remedy)
+        raise _one_sided(f"{FIELD}: {fraction} of {len(facts)} rows sets", emptied=bool(aside.all()), stays=stays)
     return np.flatnonzero(~aside), np.flatnonzero(aside), stays
+
+
+def _one_sided(which: str, *, emptied: bool, stays: int) -> Exception:
+    other = "or give evaluation rows of their own with spec.dataset.evaluation."
+    if emptied:
+        return invalid(f"{which} all aside and leaves none to learn from", f"Choose another fraction, {other}")
+    if stays:
+        message = f"{which} none aside: no other row has the labels of the {stays} drawn"
+        return invalid(message, f"Check that spec.dataset.columns.label names a column of labels, not one of ids, {other}")
+    return invalid(f"{which} none aside", f"Choose another fraction, {other}")
 
 
 def _of_lost_labels(facts: Facts, aside: NDArray[np.bool_]) -> NDArray[np.uint64]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,9 @@ def _file_digest(path: Path, memory: Path) -> str:
         return known
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    remembered.parent.mkdir(parents=True, exist_ok=True)
-    draft = remembered.with_suffix(f".{os.getpid()}")
-    draft.write_text(found)
-    draft.replace(remembered)
+    with suppress(OSError):  # remembering only saves time: a full cache is no fault of the model's
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        draft = remembered.with_suffix(f".{os.getpid()}")
+        draft.write_text(found)
+        draft.replace(remembered)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,6 +62,16 @@ def failure(error: Exception, uri: str) -> Failure:
     if isinstance(error, OSError) and error.errno is not None:
         return _disk_failure(error, uri)
     return _store_failure(error, uri)
+
+
+def full_disk(error: Exception) -> Failure | None:
+    """The Failure of a disk that was full under code that knows no store, a library's say; None for any other error."""
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno if isinstance(error, OSError) else int(said[1]) if said else None
+    if number not in _DISK_FULL:
+        return None
+    where = getattr(error, "filename", None) or "the disk of the cache or of temporary files"
+    return _disk_failure(OSError(number, os.strerror(number)), str(where))
 
 
 def _missing_or_failure(error: Exception, uri: str) -> Exception:
