@@ -210,18 +210,12 @@ class WordEvent(ApiModel):
     message: str
     remedy: str = ""
     result: Result | None = None
+    report_uri: str | None = None
+    """The HTML report of a job that was evaluated but not published."""
 
 
 Event = Annotated[
-    PhaseEvent
-    | NoteEvent
-    | PlanEvent
-    | ProgressEvent
-    | EvaluationEvent
-    | CheckpointEvent
-    | ReportEvent
-    | VerificationEvent
-    | WordEvent,
+    PhaseEvent | NoteEvent | PlanEvent | ProgressEvent | EvaluationEvent | CheckpointEvent | ReportEvent | VerificationEvent | WordEvent,
     Field(discriminator="event"),
 ]
 EVENTS: TypeAdapter[Event] = TypeAdapter(Event)

@@ -43,7 +43,7 @@ def verify(uri: str, options: Options) -> int:
     if not answer.problems:
         _say(f"{several(answer.files, 'file')}: all as the manifest says")
         return VERDICTS[word.reason].exit_code
-    _say(f"{several(len(answer.problems), 'problem')} in {several(answer.files, 'file')}: publish it again")
+    _say(f"{several(len(answer.problems), 'problem')} in {several(answer.files, 'file')}\nremedy: {clean(word.remedy)}")
     return VERDICTS[Reason.ARTIFACT_DAMAGED].exit_code
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tunesmith_api.protocol import Reason, Result, WordEvent
 from tunesmith_api.tuning import TuningJob
 from tunesmith_cli.places import shown
-from tunesmith_cli.text import clean
+from tunesmith_cli.text import clean, clean_lines
 
 
 class Facts(NamedTuple):
@@ -30,10 +30,10 @@ def closing_lines(word: WordEvent, facts: Facts) -> list[str]:
         return _succeeded(word, word.result, facts)
     if word.reason is Reason.PREEMPTED:
         return [clean(word.message), f"resume with: {facts.resume}"]
-    lines = [f"{word.reason.value}: {clean(word.message)}"]
+    lines = [f"{word.reason.value}: {clean_lines(word.message)}"]
     lines += [f"remedy: {clean(word.remedy)}"] if word.remedy else []
-    if word.reason is Reason.GATE_NOT_MET:
-        lines.append(f"report: {clean(shown(facts.job.spec.output.uri.rstrip('/') + '/report.html', facts.base, facts.buckets))}")
+    if word.report_uri:
+        lines.append(f"report: {clean(shown(word.report_uri, facts.base, facts.buckets))}")
     return [*lines, f"log: {facts.log}"] if word.reason is Reason.INTERNAL else lines
 
 

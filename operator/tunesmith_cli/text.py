@@ -13,6 +13,11 @@ def clean(text: str) -> str:
     return _CONTROLS.sub(" ", _ESCAPES.sub("", text)).strip()
 
 
+def clean_lines(text: str) -> str:
+    """The same for a text of several lines, which stay."""
+    return "\n".join(clean(line) for line in text.splitlines())
+
+
 def duration(seconds: float) -> str:
     """A time as people say it: 8 s, 2 min 30 s, 1 h 5 min."""
     whole = max(0, round(seconds))

@@ -259,13 +259,13 @@ def test_a_folder_is_as_good_as_its_uri(command: Command, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("problems", "code", "last"),
     [
-        ([], 0, "5 files: all as the manifest says"),
-        (["model/config.json: differs"], 65, "1 problem in 5 files: publish it again"),
+        ([], 0, ["5 files: all as the manifest says"]),
+        (["model/config.json: differs"], 65, ["1 problem in 5 files", "remedy: run the job again"]),
     ],
 )
-def test_verify_names_what_differs(command: Command, tmp_path: Path, problems: list[str], code: int, last: str) -> None:
+def test_verify_names_what_differs(command: Command, tmp_path: Path, problems: list[str], code: int, last: list[str]) -> None:
     reason = "ArtifactDamaged" if problems else "Succeeded"
     told = {"event": "verification", "files": 5, "problems": problems}
-    script = f'{json.dumps(told)}\n{{"event":"word","reason":"{reason}","message":"done"}}\n'
+    script = f'{json.dumps(told)}\n{{"event":"word","reason":"{reason}","message":"done","remedy":"run the job again"}}\n'
     got, lines = finish(command("verify", "s3://models/x", script), tmp_path)
-    assert (got, lines) == (code, [*problems, last])
+    assert (got, lines) == (code, [*problems, *last])

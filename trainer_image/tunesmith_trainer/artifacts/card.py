@@ -10,6 +10,22 @@ import yaml
 _PIPELINE_TAGS = {"classification": "text-classification", "regression": "text-classification"}
 _TO_FILL_IN = "*To be filled in by the team that publishes this model.*"
 
+_USE = {
+    "transformers": """from transformers import pipeline
+
+classify = pipeline("text-classification", "PATH/model")""",
+    "peft": """from peft import PeftModel
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+base = AutoModelForSequenceClassification.from_pretrained("{base}", num_labels={outputs})
+model = PeftModel.from_pretrained(base, "PATH/adapter")
+tokenizer = AutoTokenizer.from_pretrained("PATH/adapter")  # config.json beside it names the labels""",
+    "sentence-transformers": """from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("PATH/model")
+scores = model.encode(["a text"])  # one column for each label of model[0].auto_model.config.id2label""",
+}
+
 
 @dataclass(frozen=True)
 class CardFacts:
@@ -54,6 +70,7 @@ def model_card(facts: CardFacts) -> str:
         f"# {_text(facts.name)}",
         _summary(facts),
         f"## Intended use\n\n{_TO_FILL_IN} Who is it for, which texts is it meant for, and which decisions must not rest on it?",
+        f"## Use\n\n```python\n{_USE[facts.library].format(outputs=len(facts.labels) or 1, base=_code(facts.base_id))}\n```",
         _evaluation(facts),
         _data(facts),
         _training(facts),

@@ -48,8 +48,8 @@ def tune(job: TuningJob, run: Run) -> WordEvent:
             require(spec.evaluation.gate, report.metrics)
         except Failure as failure:
             stage_reports(refused(report, failure), run.work / "refused")
-            leave(output, run.work / "refused", held)
-            raise
+            place = leave(output, run.work / "refused", held)
+            return _refusal(failure, place.uri)
 
         run.phase("Publishing", output.uri)
         subject.settle()
@@ -59,6 +59,10 @@ def tune(job: TuningJob, run: Run) -> WordEvent:
         if not spec.checkpoints.keep:
             saved.remove_all()
     return _word(Reason.SUCCEEDED, output.uri, artifact)
+
+
+def _refusal(failure: Failure, place: str) -> WordEvent:
+    return WordEvent(reason=failure.reason, message=failure.message, remedy=failure.remedy, report_uri=f"{place}/{REPORT_HTML}")
 
 
 def _word(reason: Reason, uri: str, artifact: Manifest) -> WordEvent:

@@ -25,13 +25,14 @@ def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
 
     stock = load_for(base, task)
     head = head_parameter_names(stock)
+    owners = _owners(stock, head)
     config = LoraConfig(
         task_type="SEQ_CLS",
         r=method.rank,
         lora_alpha=method.alpha,
         lora_dropout=method.dropout,
         target_modules=_targets(stock, head, method.targets),
-        modules_to_save=_owners(stock, head),
+        modules_to_save=list(owners),
         use_rslora=method.rs_lora,
         use_dora=method.dora,
     )
@@ -42,6 +43,7 @@ def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
         if method.merge:
             write_model(module.merge_and_unload(), base, folder / "model")
         else:
+            module.peft_config["default"].modules_to_save = owners  # PEFT adds every name that a head may have
             write_adapter(module, base, folder / "adapter")
 
     trained_head = frozenset(name for name in trainable(module) if ".modules_to_save." in name)
@@ -63,7 +65,8 @@ def _targets(module: nn.Module, head: set[str], wanted: tuple[str, ...]) -> list
     endings = sorted({re.sub(r"^.*\.\d+\.", "", name) for name in linear})
     for target in wanted:
         if not any(name == target or name.endswith(f".{target}") for name in linear):
-            near = difflib.get_close_matches(target, endings, n=1)
+            leaves = {ending.split(".")[-1] for ending in endings}
+            near = difflib.get_close_matches(target, [*endings, *leaves], n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise Failure(
                 Reason.INVALID_SPEC,
