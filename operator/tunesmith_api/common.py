@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from tunesmith_api.meta import ApiModel
+from tunesmith_api.meta import ApiModel, FieldProblem, FieldProblems
 
 SCHEMES = ("s3", "gs", "az", "hf", "file")
 
@@ -67,6 +67,17 @@ class Columns(ApiModel):
     """Column that holds the second text, where a row is a pair of texts."""
     label: ColumnName = "label"
     """Column that holds the label (classification) or the number (regression)."""
+
+    @model_validator(mode="after")
+    def _each_its_own(self) -> Self:
+        named = {"text": self.text, "textPair": self.text_pair, "label": self.label}
+        fields = list(named)
+        twice = [(b, a) for i, a in enumerate(fields) for b in fields[i + 1 :] if named[a] == named[b]]
+        if twice:
+            raise FieldProblems(
+                [FieldProblem(later, f"names the same column as {earlier}; each needs its own") for later, earlier in twice]
+            )
+        return self
 
 
 class Output(ApiModel):
