@@ -15,6 +15,8 @@ from tunesmith_trainer.data.columns import Wanted
 
 Reasons = dict[int, str]
 SCALARS = (str, bool, int, float)
+LARGEST = 1e30
+"""Largest target, by its absolute value: a model's float32 must hold its scale."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def _number(value: Any) -> float:
         raise ValueError(f"is no number: {str(value)[:40]!r}") from None
     if not math.isfinite(number):
         raise ValueError(f"is {number}, not a finite number")
+    if abs(number) > LARGEST:
+        raise ValueError(f"is too large a number: {number:g}")
     return number
 
 

@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.learner import Task
-from tunesmith_trainer.models.load import load_classifier, load_config, load_regressor
+from tunesmith_trainer.models.load import load_classifier, load_regressor, skeleton
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -23,7 +22,7 @@ def load_for(base: LocalModel, task: Task) -> nn.Module:
     """The stock module with a head for the task, ready to train on its device."""
     options: dict[str, Any] = {"dtype": task.dtype, "dropout": task.dropout, "attention": task.attention}
     if task.skeleton:
-        return _skeleton(base, task)
+        return skeleton(base, labels=len(task.labels) or 1, dtype=task.dtype, attention=task.attention)
     if task.labels:
         module = load_classifier(base, labels=task.labels, seed=task.seed, **options)
     else:
@@ -31,17 +30,6 @@ def load_for(base: LocalModel, task: Task) -> nn.Module:
     if task.activation_checkpointing:
         module.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
     return module.to(task.device)
-
-
-def _skeleton(base: LocalModel, task: Task) -> nn.Module:
-    """The same module without its weights: shapes and names only."""
-    from transformers import AutoModelForSequenceClassification
-
-    config = load_config(base)
-    config.num_labels = len(task.labels) or 1
-    with torch.device("meta"):
-        module: nn.Module = AutoModelForSequenceClassification.from_config(config, dtype=task.dtype, attn_implementation=task.attention)
-    return module
 
 
 def write_model(module: Any, base: LocalModel, folder: Path) -> None:

@@ -56,6 +56,21 @@ def load_config(model: LocalModel) -> Any:
     return config
 
 
+def skeleton(model: LocalModel, *, labels: int, dtype: torch.dtype, attention: str) -> nn.Module:
+    """The module without its weights: shapes and names only."""
+    config = load_config(model)
+    config.num_labels = labels
+    try:
+        with torch.device("meta"):
+            module: nn.Module = AutoModelForSequenceClassification.from_config(config, dtype=dtype, attn_implementation=attention)
+    except Exception as error:
+        raise unavailable(
+            f"{model.uri}/config.json: no model can be built by it ({_first_line(error)})",
+            "Use the config.json that belongs to the weights.",
+        ) from error
+    return module
+
+
 def dropout_fields(settings: Mapping[str, object]) -> list[str]:
     """Names of a config's fields that hold a dropout rate: hidden_dropout_prob, attention_dropout, resid_pdrop ..."""
     return [name for name, value in settings.items() if ("dropout" in name or name.endswith("pdrop")) and type(value) in (int, float)]
