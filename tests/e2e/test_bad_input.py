@@ -41,6 +41,7 @@ def rows(*pairs: tuple[str, str]) -> str:
         ({"method.lora": {}}, ["spec.method: give exactly one of full, outputLayers, features, lora (given: full, lora)"]),
         ({"hyperparameters.batchSize": 0}, ["spec.hyperparameters.batchSize: must be a whole number, 1 to 65,536 (given: 0)"]),
         ({"hyperparameters.learningRate": "5e-4x"}, ["spec.hyperparameters.learningRate: must be a number", "5e-4x"]),
+        ({"dataset.columns": {"text": "label"}}, ["spec.dataset.columns.label: names the same column as text; each needs its own"]),
         ({"output.uri": "file:out\n/x"}, ["spec.output.uri: ", "control character"]),
         ({"dataset.train.uri": "https://host/a.csv"}, ["spec.dataset.train.uri: must start with one of s3:, gs:, az:, file:"]),
     ],
@@ -103,11 +104,11 @@ def truncated_gzip(desk: Any) -> Change:
     return {"dataset.train.uri": desk.put("cut.csv.gz", whole[: len(whole) // 2])}
 
 
-def four_bad_rows(desk: Any) -> Change:
-    """Malformed JSON, a line that is not UTF-8, one of 50 MB and a target that is NaN."""
+def five_bad_rows(desk: Any) -> Change:
+    """Malformed JSON, a line that is not UTF-8, one of 50 MB, a target that is NaN and one that no model can hold."""
     bad = [b'{"text": "a" "label": 1}\n', b'{"text": "caf\xe9", "label": 1}\n', b'{"text": "' + b"x" * 50 * MIB + b'", "label": 1}\n']
     good = "".join(GOOD.format(i, i % 5) for i in range(7011)).encode()
-    uri = desk.put("dirty.jsonl", b"".join([good, *bad, b'{"text": "a", "label": NaN}\n', good]))
+    uri = desk.put("dirty.jsonl", b"".join([good, *bad, b'{"text": "a", "label": NaN}\n{"text": "a", "label": 1e300}\n', good]))
     return {"dataset.train.uri": uri, "dataset.evaluation": None, "objective": {"regression": {}}}
 
 
@@ -141,6 +142,12 @@ def empty_safetensors(desk: Any) -> Change:
 def auto_map(desk: Any) -> Change:
     path = desk.copied_model() / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"auto_map": {"AutoModel": "modeling.Model"}}))
+    return {"model.uri": "file:model"}
+
+
+def config_of_no_model(desk: Any) -> Change:
+    path = desk.copied_model() / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"num_attention_heads": 5}))
     return {"model.uri": "file:model"}
 
 
@@ -188,14 +195,15 @@ def too_large(desk: Any) -> Change:
         (one_class, 65, ['every training row of same.csv has the label "cards"', "at least two labels"]),
         (truncated_gzip, 65, ["cut.csv.gz: the gzip data ends early or is damaged", "not complete"]),
         (
-            four_bad_rows,
+            five_bad_rows,
             65,
             [
-                "spec.dataset.train: 4 rows cannot be used:",
+                "spec.dataset.train: 5 rows cannot be used:",
                 "dirty.jsonl:7012: malformed JSON: Expecting ',' delimiter",
                 "dirty.jsonl:7013: is not UTF-8: byte 0xe9",
                 "dirty.jsonl:7014: is longer than 16 MiB",
                 'dirty.jsonl:7015: "label" is nan',
+                'dirty.jsonl:7016: "label" is too large a number: 1e+300',
                 "onBadRow: skip",
             ],
         ),
@@ -213,6 +221,7 @@ def too_large(desk: Any) -> Change:
         ),
         (empty_safetensors, 66, ["file:model/model.safetensors is no valid safetensors file", "of 0 bytes", "Copy the file again"]),
         (auto_map, 66, ["file:model/config.json has an auto_map", "refused", "Use a model"]),
+        (config_of_no_model, 66, ["file:model/config.json: no model can be built by it (The hidden size (32)", "Use the config.json"]),
         (tokenizer_missing, 66, ["file:model", "tokenizer.json"]),
         (lambda _: {"model.uri": "file:nowhere"}, 66, ["file:nowhere: no such model folder", "Check the path"]),
         (
