@@ -276,10 +276,11 @@ def test_a_cache_that_cannot_be_made(desk: Any) -> None:
 def test_an_output_folder_with_files_of_somebody_else(desk: Any) -> None:
     desk.copied_model()
     desk.put("README.md", "# My project")
+    desk.put("report.json", '{"summary": "of another tool"}')
     desk.put("checkpoints/best.pt", "mine")
     desk.write(**{"model.uri": "file:model", "output.uri": "file:."})
     before = {path: path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()}
-    said = "OutputInUse: file:.: holds README.md, model/README.md, model/config.json and 4 more, which no job wrote"
+    said = "OutputInUse: file:.: holds README.md, report.json, model/README.md and 5 more, which no job wrote"
     desk.tunesmith("run", "job.yaml").expect(73, said, "remedy: Name another output.uri")
     assert {path: path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()} == before
 

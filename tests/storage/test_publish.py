@@ -197,6 +197,26 @@ def test_the_report_of_a_finished_job(folder: Folder, staged: Path) -> None:
     assert event.manifest["headline"] == "accuracy 0.9"
 
 
+@pytest.mark.parametrize(
+    "name", ["README.md", "report.json", "report.html", "model/vocab.txt", "adapter/x", "checkpoints/best.pt", "rejected/x"]
+)
+def test_files_that_no_job_wrote_are_left_alone(name: str, folder: Folder, staged: Path) -> None:
+    folder.write(name, b'{"summary": "mine"}')
+    for action in (lambda: published(folder, "sha256:one", overwrite=True), lambda: put(folder, staged, facts())):
+        failure = failure_of(action)
+        assert failure.reason is Reason.OUTPUT_IN_USE
+        assert f"holds {name}, which no job wrote" in failure.message
+    assert names(folder) == [name]
+    assert folder.read(name) == b'{"summary": "mine"}'
+
+
+def test_checkpoints_of_a_job_are_its_own(folder: Folder, staged: Path) -> None:
+    folder.write("checkpoints/0123456789abcdef/step-00000005/complete", b"")
+    assert published(folder, "sha256:one") is None
+    put(folder, staged, facts())
+    assert read(folder) is not None
+
+
 @pytest.mark.parametrize("strange", ["model/link", "notes.txt", "checkpoints/x"])
 def test_only_plain_files_of_the_layout_are_published(strange: str, staged: Path, tmp_path: Path) -> None:
     if strange == "model/link":
@@ -260,7 +280,7 @@ print("published")
 
 
 def test_killed_at_any_step_and_done_again_it_is_whole(folder: Folder, staged: Path, tmp_path: Path) -> None:
-    old = stage(tmp_path / "old", {"model/old.safetensors": b"old", "report.json": b"{}"})
+    old = stage(tmp_path / "old", {"model/old.safetensors": b"old", "report.json": b'{"metrics": {}}'})
     put(folder, old, facts("sha256:old"))
     buckets = str(tmp_path / "store") if folder.uri.startswith("s3:") and folder.local_path else ""
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
