@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 from tiny_jobs import a_run, job
 
+from tunesmith_api.protocol import Failure, Reason
 from tunesmith_trainer.engine.loop import accumulate
 from tunesmith_trainer.engine.types import trainable
 from tunesmith_trainer.jobs.preflight import preflight
@@ -164,3 +165,36 @@ def test_regression_answers_in_the_unit_of_the_data(kind, method, tiny_models, t
     word = tune(job(tmp_path, tiny_models(kind), **changes), a_run(tmp_path))
     assert word.result.base_metrics["rmse"] > 8
     assert word.result.metrics["rmse"] < word.result.base_metrics["rmse"]
+
+
+@pytest.mark.parametrize("method", [{"full": {}}, {"features": {}}])
+def test_weights_that_are_no_numbers_stop_the_job(method, copied_model, tmp_path):
+    from safetensors.torch import save_file
+
+    path = copied_model("bert")
+    tensors = load_file(path / "model.safetensors")
+    tensors["embeddings.word_embeddings.weight"][:] = float("nan")
+    save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(Failure, match="nan") as stopped:
+        tune(job(tmp_path, path, method=method), a_run(tmp_path))
+    assert stopped.value.reason is Reason.LOSS_DIVERGED
+
+
+def test_a_rate_that_is_far_too_high_is_stopped_with_its_step_and_rows(tiny_models, tmp_path):
+    changes = {"hyperparameters.learningRate": 1.0, "hyperparameters.epochs": 40, "objective": {"regression": {}}}
+    with pytest.raises(Failure, match=r"step \d+ of 480: .*its rows: rows-0.csv:\d+, ") as stopped:
+        tune(job(tmp_path, tiny_models("llama"), **changes, **{"dataset.columns": {"label": "score"}}), a_run(tmp_path))
+    assert stopped.value.reason is Reason.LOSS_DIVERGED
+    assert "learningRate" in stopped.value.remedy
+    assert not (tmp_path / "out/manifest.json").exists()
+
+
+def test_removing_checkpoints_leaves_what_is_none(tmp_path):
+    from tunesmith_trainer.engine.checkpoint import Checkpoints
+
+    for name in ("theirs/step-1/weights", "0123456789abcdef/step-00000001/complete"):
+        (tmp_path / "checkpoints" / name).parent.mkdir(parents=True)
+        (tmp_path / "checkpoints" / name).write_text("")
+    run = a_run(tmp_path)
+    Checkpoints(run.stores.folder("file:checkpoints"), run.work, check=lambda: None).remove_all()
+    assert [p.name for p in (tmp_path / "checkpoints").rglob("*") if p.is_file()] == ["weights"]

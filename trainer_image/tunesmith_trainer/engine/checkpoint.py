@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ COMPLETE = "complete"
 STATE = "state.json"
 TENSORS = "state.safetensors"
 KEPT = 2
+_OURS = re.compile(r"[0-9a-f]{16}/(step|best)-\d+/")
 
 
 class Checkpoints:
@@ -74,7 +76,7 @@ class Checkpoints:
 
     def remove_all(self) -> None:
         """Remove every checkpoint: the job is done."""
-        self._folder.delete([entry.name for entry in self._folder.list()])
+        self._folder.delete([entry.name for entry in self._folder.list() if _OURS.match(entry.name)])
 
     def _start(self, write: Callable[[], None]) -> None:
         self.wait()

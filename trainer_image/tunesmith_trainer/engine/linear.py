@@ -7,6 +7,7 @@ import time
 import torch
 from torch import Tensor, nn
 
+from tunesmith_api.protocol import Failure, Reason
 from tunesmith_trainer.engine.state import CurvePoint, TrainState
 from tunesmith_trainer.engine.types import Batch, Learner, Objective
 from tunesmith_trainer.run import Run
@@ -30,6 +31,12 @@ def fit_linear(learner: Learner, linear: nn.Linear, batch: Batch, objective: Obj
         optimizer.zero_grad()
         loss = objective(learner, batch)
         mean = loss.sum / loss.count
+        if not torch.isfinite(mean):
+            raise Failure(
+                Reason.LOSS_DIVERGED,
+                f"the loss of the head over all {loss.count} rows is {float(mean.detach())}",
+                "the base model gives embeddings that are no numbers: take another model, or precision: fp32",
+            )
         total = mean + l2 * linear.weight.square().sum()
         total.backward()  # type: ignore[no-untyped-call]
         curve.append(CurvePoint(step=len(curve) + 1, loss=float(mean.detach()), learning_rate=1.0))

@@ -10,7 +10,7 @@ from tunesmith_api.protocol import CheckpointEvent, EvaluationEvent, Failure, Pr
 from tunesmith_api.tuning import Hyperparameters
 from tunesmith_trainer.engine.checkpoint import Checkpoints, restore, snapshot
 from tunesmith_trainer.engine.feed import Feed
-from tunesmith_trainer.engine.guard import divergence
+from tunesmith_trainer.engine.guard import WINDOW, divergence
 from tunesmith_trainer.engine.memory import is_out_of_memory, release
 from tunesmith_trainer.engine.optimizer import MasterAdamW
 from tunesmith_trainer.engine.schedule import factor, warmup_steps
@@ -153,13 +153,13 @@ class _Training:
         norm = self.optimizer.step(factor=scale, max_norm=course.hyperparameters.max_gradient_norm)
         rate, stride = scale * course.learning_rate, curve_stride(course.feed.total_steps)
         seconds = time.perf_counter() - began
-        after = state.after_step(loss, rate, tokens=tokens, padded=padded, seconds=seconds, stride=stride)
-        if wrong := divergence(after.first_loss, after.recent, norm):
+        if wrong := divergence(state.first_loss or loss, (*state.recent, loss)[-WINDOW:], norm):
             raise Failure(
                 Reason.LOSS_DIVERGED,
-                f"step {after.step} of {course.feed.total_steps}: {wrong}; its rows: {course.describe_rows(state.step)}",
+                f"step {state.step + 1} of {course.feed.total_steps}: {wrong}; its rows: {course.describe_rows(state.step)}",
                 "lower hyperparameters.learningRate (a third is a good next try), lengthen warmupFraction, or look at those rows",
             )
+        after = state.after_step(loss, rate, tokens=tokens, padded=padded, seconds=seconds, stride=stride)
         self.run.emit(_progress(course, after, loss, rate))
         return after
 

@@ -16,10 +16,13 @@ def spec_digest(spec: TuningSpec, *, base: str, data: str) -> str:
     return _digest(spec, base, data, spec.evaluation.model_dump(mode="json"))
 
 
-def training_digest(spec: TuningSpec, *, base: str, data: str) -> str:
-    """The same, without what is decided after training: a job with another gate goes on from the same checkpoints."""
+def training_digest(spec: TuningSpec, *, base: str, data: str, precision: str) -> str:
+    """The same, without what is decided after training, and with the precision that was chosen for this hardware.
+
+    A job with another gate goes on from the same checkpoints; bf16 never goes on from fp32.
+    """
     course = spec.evaluation.model_dump(mode="json", exclude={"gate", "slices"})
-    return _digest(spec, base, data, {**course, "metric": spec.selection_metric})
+    return _digest(spec, base, data, {**course, "metric": spec.selection_metric, "precision": precision})
 
 
 def _digest(spec: TuningSpec, base: str, data: str, evaluation: object) -> str:

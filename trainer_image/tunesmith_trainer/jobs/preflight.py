@@ -10,6 +10,7 @@ import torch
 from tunesmith_api.plan import ModelFacts, Plan
 from tunesmith_api.protocol import Failure, PlanEvent, Reason
 from tunesmith_api.tuning import TuningSpec
+from tunesmith_trainer.artifacts.publish import published
 from tunesmith_trainer.data.prepare import PreparedData, prepare
 from tunesmith_trainer.data.sources import fetch_from
 from tunesmith_trainer.engine.precision import Precision, choose
@@ -42,6 +43,8 @@ def preflight(spec: TuningSpec, run: Run) -> Ready:
 
     Raises Failure: ModelUnavailable, DatasetInvalid, InvalidSpec (maxLength), OutOfMemory (the model cannot fit), or storage's.
     """
+    run.phase("Preflight", "looking at the output")
+    published(run.stores.folder(spec.output.uri), "", overwrite=True)  # no digest is known yet: whether it can be reached
     run.phase("Preflight", "reading the model")
     base = resolve(spec.model.uri, stores=run.stores, cache=run.cache, environ=os.environ)
     about, tokenizer = facts(base), load_tokenizer(base)

@@ -11,7 +11,6 @@ from tunesmith_trainer.artifacts.layout import ADAPTER, CARD, REPORT_HTML, REPOR
 from tunesmith_trainer.artifacts.manifest import Base, Facts
 from tunesmith_trainer.jobs.preflight import Ready
 from tunesmith_trainer.report.document import Report
-from tunesmith_trainer.report.html import render
 
 
 def stage(job: TuningJob, ready: Ready, report: Report, staged: Path) -> Facts:
@@ -35,6 +34,8 @@ def stage(job: TuningJob, ready: Ready, report: Report, staged: Path) -> Facts:
 
 def stage_reports(report: Report, folder: Path) -> None:
     """Write both forms of the report into the folder."""
+    from tunesmith_trainer.report.html import render
+
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in ((REPORT_JSON, report.to_json()), (REPORT_HTML, render(report))):
         (folder / name).write_text(text, encoding="utf-8")

@@ -39,7 +39,7 @@ def tune(job: TuningJob, run: Run) -> WordEvent:
         run.phase("Starting", "loading the model")
         subject = load_subject(ready, spec.method)
         saved = Checkpoints(output.child(CHECKPOINTS), run.work, check=held.check)
-        state = train(spec, subject, saved.of(training_digest(spec, base=base, data=data)), run)
+        state = train(spec, subject, saved.of(training_digest(spec, base=base, data=data, precision=ready.plan.precision)), run)
 
         run.phase("Evaluating")
         verdict = examine(subject, spec.evaluation.slices)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +15,7 @@ from transformers import logging as transformers_logging
 
 from tunesmith_trainer.models import inspect
 from tunesmith_trainer.models.folder import LocalModel, unavailable
-from tunesmith_trainer.models.heads import final_linear, head_parameter_names
+from tunesmith_trainer.models.heads import blocks, final_linear, head_parameter_names
 from tunesmith_trainer.models.tokenizer import load_tokenizer
 
 
@@ -138,6 +139,13 @@ def _require_backbone(model: LocalModel, module: nn.Module, found: dict[str, Any
                 f"{model.uri}: {key} has the shape {list(in_file)} in the files, but config.json asks for {list(expected)}",
                 "Use the config.json that belongs to these weights.",
             )
+    stack, _ = blocks(module)
+    layers = re.compile(rf"(^|\.){re.escape(stack.partition('.')[2])}\.\d+\.")
+    if unused := sorted(key for key in found["unexpected_keys"] if layers.search(key)):
+        raise unavailable(
+            f"{model.uri}: the weight files hold layers that config.json knows nothing of, such as {unused[0]}",
+            "Use the config.json that belongs to these weights.",
+        )
     if missing := sorted(set(found["missing_keys"]) - head_parameter_names(module)):
         raise unavailable(
             f"{model.uri}: the weight files lack {len(missing)} of the weights that config.json asks for, such as {', '.join(missing[:3])}",
