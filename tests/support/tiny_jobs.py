@@ -19,7 +19,7 @@ TOPICS = {"cards": "card", "rates": "exchange", "refunds": "statement"}
 FILLERS = ("account", "foreign", "from", "have", "help", "morning", "should", "there", "your", "with")
 
 
-def write_rows(folder: Path, *, rows: int = 90, seed: int = 0) -> Path:
+def write_rows(folder: Path, *, rows: int, seed: int = 0) -> Path:
     """A csv of texts whose label is the topic of one of their words, a score that is their count of words, and a shop to slice by."""
     rng = random.Random(seed)
     path = folder / f"rows-{seed}.csv"
@@ -34,9 +34,9 @@ def write_rows(folder: Path, *, rows: int = 90, seed: int = 0) -> Path:
     return path
 
 
-def manifest(folder: Path, model: Path, **changes: Any) -> dict[str, Any]:
+def manifest(folder: Path, model: Path, *, rows: int = 90, **changes: Any) -> dict[str, Any]:
     """A manifest in `folder`; a change is given by a dotted path below spec, such as {"method.lora": {}}."""
-    train, evaluation = write_rows(folder), write_rows(folder, rows=31, seed=1)
+    train, evaluation = write_rows(folder, rows=rows), write_rows(folder, rows=31, seed=1)
     spec: dict[str, Any] = {
         "model": {"uri": f"file:{model}"},
         "dataset": {"train": {"uri": f"file:{train.name}"}, "evaluation": {"uri": f"file:{evaluation.name}"}},

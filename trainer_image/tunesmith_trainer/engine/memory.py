@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 from pathlib import Path
 
 import torch
@@ -11,6 +13,8 @@ from tunesmith_api.plan import Memory
 
 PROCESS_BYTES = 800 * 2**20
 """Python, torch and the libraries, measured on a CPU."""
+_SAID_ON_A_CPU = ("can't allocate memory", "could not create a primitive")
+"""By torch's allocator, and by oneDNN when it cannot have its scratch space."""
 _CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
@@ -62,11 +66,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether the error says that memory ran out, on an accelerator or on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID_ON_A_CPU)
 
 
 def release() -> None:
     """Give memory of a failed step back."""
     gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)  # what was freed goes back, so that smaller pieces find room
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
