@@ -43,6 +43,12 @@ def head_parameter_names(module: nn.Module) -> set[str]:
     return {name for name, p in module.named_parameters() if id(p) not in below}
 
 
+def above_backbone(module: nn.Module) -> set[str]:
+    """Parameters of the head that no pretraining has seen, which want a higher learning rate: those outside of the backbone."""
+    below = {id(p) for p in backbone(module).parameters()}
+    return {name for name, p in module.named_parameters() if id(p) not in below}
+
+
 def blocks(module: nn.Module) -> tuple[str, nn.ModuleList]:
     """Name and list of the backbone's transformer blocks: its longest list of modules of one class."""
     below = set(backbone(module).modules())

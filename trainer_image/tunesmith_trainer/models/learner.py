@@ -49,7 +49,7 @@ class ModuleLearner:
         self._write = write
 
     def is_head(self, name: str) -> bool:
-        """Whether the parameter belongs to the head."""
+        """Whether the parameter belongs to the fresh head, which has a learning rate of its own."""
         return name in self._head
 
     def logits(self, inputs: Mapping[str, Tensor]) -> Tensor:

@@ -46,7 +46,8 @@ def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
             module.peft_config["default"].modules_to_save = owners  # PEFT adds every name that a head may have
             write_adapter(module, base, folder / "adapter")
 
-    trained_head = frozenset(name for name in trainable(module) if ".modules_to_save." in name)
+    below = f".{stock.base_model_prefix}."
+    trained_head = frozenset(name for name in trainable(module) if ".modules_to_save." in name and below not in name)
     return ModuleLearner(module, final=final_linear(stock)[1], head=trained_head, pad_id=task.pad_id, write=write)
 
 

@@ -8,7 +8,7 @@ from tunesmith_api.protocol import Failure, Reason
 from tunesmith_api.tuning import OutputLayers
 from tunesmith_trainer.models.files import load_for, write_model
 from tunesmith_trainer.models.folder import LocalModel
-from tunesmith_trainer.models.heads import blocks, head_parameter_names
+from tunesmith_trainer.models.heads import above_backbone, blocks, head_parameter_names
 from tunesmith_trainer.models.learner import ModuleLearner, Task
 from tunesmith_trainer.models.prefix import PrefixLearner
 
@@ -16,7 +16,7 @@ from tunesmith_trainer.models.prefix import PrefixLearner
 def apply(base: LocalModel, method: OutputLayers, task: Task) -> ModuleLearner:
     """The last blocks and the head are trained; everything else keeps its bits."""
     module = load_for(base, task)
-    head = frozenset(head_parameter_names(module))
+    head = head_parameter_names(module)
     _, stack = blocks(module)
     if method.blocks > len(stack):
         raise Failure(
@@ -34,4 +34,4 @@ def apply(base: LocalModel, method: OutputLayers, task: Task) -> ModuleLearner:
     def write(folder: Path) -> None:
         write_model(module, base, folder / "model")
 
-    return PrefixLearner(module, stack, method.blocks, head=head, pad_id=task.pad_id, write=write)
+    return PrefixLearner(module, stack, method.blocks, head=frozenset(above_backbone(module)), pad_id=task.pad_id, write=write)
