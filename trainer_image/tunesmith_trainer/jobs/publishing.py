@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from tunesmith_api.tuning import TuningJob
+from tunesmith_api.tuning import TuningJob, TuningSpec
 from tunesmith_trainer.artifacts.card import CardFacts, model_card
 from tunesmith_trainer.artifacts.layout import ADAPTER, CARD, REPORT_HTML, REPORT_JSON
 from tunesmith_trainer.artifacts.manifest import Base, Facts
@@ -62,9 +62,15 @@ def _card(job: TuningJob, ready: Ready, report: Report, staged: Path) -> CardFac
         headline=report.outcome.headline,
         digest=report.digests.spec,
         version=version("tunesmith"),
-        hyperparameters=job.spec.hyperparameters.model_dump(by_alias=True, exclude_none=True),
+        hyperparameters=_settings(job.spec),
         slices={f"{column} = {s.value}": s.metrics for column, slices in report.slices.items() for s in slices},
     )
+
+
+def _settings(spec: TuningSpec) -> dict[str, object]:
+    """What decided the training: a head that is fitted in one go has no epochs and no rates."""
+    options: dict[str, object] = spec.method.chosen.model_dump(by_alias=True)
+    return options if spec.method.features else options | spec.hyperparameters.model_dump(by_alias=True, exclude_none=True)
 
 
 def _library(staged: Path) -> str:

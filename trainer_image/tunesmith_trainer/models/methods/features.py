@@ -55,7 +55,7 @@ class FeatureLearner(ModuleLearner):
 
     def cache(self, rows: Rows, run: Run) -> None:
         """Embed every row; the first rows given set the scale."""
-        tell, done, first = run.progress("Embedding"), 0, None
+        tell, done, first = run.progress(f"Embedding {len(rows):,} rows"), 0, None
         batches = length_sorted(rows.lengths, ROWS)
         self.module.eval()
         for indices in batches:
