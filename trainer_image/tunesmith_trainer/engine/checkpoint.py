@@ -56,10 +56,18 @@ class Checkpoints:
         """The parameters that were saved as the best, at the step."""
         return self._tensors(_name("best-", step))
 
-    def save(self, state: TrainState, tensors: Mapping[str, Tensor]) -> None:
-        """Write a state in the background, after the one before; the tensors must be the caller's copies."""
+    def save(self, state: TrainState, tensors: Mapping[str, Tensor], *, told: Callable[[], None] = lambda: None) -> None:
+        """Write a state in the background, after the one before; the tensors must be the caller's copies.
+
+        `told` is called, by the writing thread, once the state is complete.
+        """
         name = _name("step-", state.step)
-        self._start(lambda: self._write(name, {STATE: state.model_dump_json().encode()}, tensors, keep=state))
+
+        def write() -> None:
+            self._write(name, {STATE: state.model_dump_json().encode()}, tensors, keep=state)
+            told()
+
+        self._start(write)
 
     def save_best(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Write the parameters of the best evaluation in the background."""

@@ -121,20 +121,22 @@ class _Training:
         if judge and (state.step % judge.every_steps == 0 or last):
             state = self._evaluate(judge, state)
         if state.step % self.course.checkpoint_every == 0 and not last:
-            self.checkpoints.save(state, self.optimizer.state())
-            self.run.emit(CheckpointEvent(step=state.step, uri=self.checkpoints.uri))
+            self._save(state)
         return state
 
     def save_and_leave(self, state: TrainState) -> None:
         """Save the state and end with Failure(Preempted)."""
-        self.checkpoints.save(state, self.optimizer.state())
+        self._save(state)
         self.checkpoints.wait()
-        self.run.emit(CheckpointEvent(step=state.step, uri=self.checkpoints.uri))
         raise Failure(
             Reason.PREEMPTED,
             f"stopped by a signal after step {state.step}; saved in {self.checkpoints.uri}",
             "run the same command again: it goes on from that step",
         )
+
+    def _save(self, state: TrainState) -> None:
+        complete = CheckpointEvent(step=state.step, uri=self.checkpoints.uri)
+        self.checkpoints.save(state, self.optimizer.state(), told=lambda: self.run.emit(complete))
 
     def _step(self, state: TrainState) -> TrainState:
         """One optimizer step; when memory runs out it is done again with half the micro-batch and the same rows."""
