@@ -18,32 +18,41 @@ def main() -> None:
     parser.add_argument("--methods", default="full,lora")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each side")
     parser.add_argument("--epochs", type=int, default=2, help="epochs of a process; the first is not counted")
+    parser.add_argument("--peer-precisions", default="bf16,fp32", help="of HF Trainer: bf16 is autocast; the faster one depends on the CPU")
     parser.add_argument("--rows", type=int, help="cut the data, for a quick try")
     arguments = parser.parse_args()
     if arguments.epochs < 2:
         parser.error("--epochs: the first is a warm-up and is not counted; give 2 or more")
     neighbours = Neighbours()
     with jobs.place(arguments.rows) as here:
-        rows = [_compare(method, here, arguments.rounds, arguments.epochs) for method in arguments.methods.split(",")]
+        kinds = arguments.peer_precisions.split(",")
+        rows = [row for method in arguments.methods.split(",") for row in _compare(method, kinds, here, arguments.rounds, arguments.epochs)]
     show(
         "Seconds per epoch", ["method", "HF Trainer", "Tunesmith", "HF Trainer, each", "Tunesmith, each", "ratio", "goal"], rows, neighbours
     )
 
 
-def _compare(method: str, here: jobs.Place, rounds: int, epochs: int) -> list[str]:
-    theirs: list[float] = []
+def _compare(method: str, kinds: Sequence[str], here: jobs.Place, rounds: int, epochs: int) -> list[list[str]]:
+    """A row for each precision of the peer; ours takes what it finds faster."""
+    theirs: dict[str, list[float]] = {kind: [] for kind in kinds}
     ours: list[float] = []
     for turn in range(1, rounds + 1):
-        theirs.append(_seconds(jobs.peers(_manifest(method, f"{method}-{turn}", epochs), here), here, epochs))
-        ours.append(_seconds(jobs.ours(_manifest(method, f"{method}-{turn}", epochs), here), here, epochs))
-        say(f"epoch: {method}, turn {turn} of {rounds}: HF Trainer {theirs[-1]:.1f} s, Tunesmith {ours[-1]:.1f} s")
+        for kind in kinds:
+            theirs[kind].append(_seconds(jobs.peers(_manifest(method, f"{method}-{kind}-{turn}", epochs, kind), here), here, epochs))
+            say(f"epoch: {method}, turn {turn} of {rounds}: HF Trainer {kind} {theirs[kind][-1]:.1f} s")
+        ours.append(_seconds(jobs.ours(_manifest(method, f"{method}-{turn}", epochs, "auto"), here), here, epochs))
+        say(f"epoch: {method}, turn {turn} of {rounds}: Tunesmith {ours[-1]:.1f} s")
+    return [_row(f"{method}, HF Trainer in {kind}", seconds, ours, GOALS[method]) for kind, seconds in theirs.items()]
+
+
+def _row(what: str, theirs: Sequence[float], ours: Sequence[float], goal: float) -> list[str]:
     ratio = f"{median(theirs) / median(ours):.2f}x"
-    return [method, f"{median(theirs):.1f} s", f"{median(ours):.1f} s", _each(theirs), _each(ours), ratio, f">= {GOALS[method]}x"]
+    return [what, f"{median(theirs):.1f} s", f"{median(ours):.1f} s", _each(theirs), _each(ours), ratio, f">= {goal}x"]
 
 
-def _manifest(method: str, name: str, epochs: int) -> jobs.Manifest:
+def _manifest(method: str, name: str, epochs: int, precision: str) -> jobs.Manifest:
     """The example without rows to be judged by: neither side evaluates."""
-    job = jobs.manifest(method, name, hyperparameters={"epochs": epochs})
+    job = jobs.manifest(method, name, hyperparameters={"epochs": epochs, "precision": precision})
     dataset = {key: value for key, value in job["spec"]["dataset"].items() if key != "evaluation"}
     return {**job, "spec": {**job["spec"], "dataset": dataset}}
 

@@ -1,7 +1,7 @@
 """HF Trainer as its users run it on a CPU: reads a Tunesmith manifest, prints the same events as `tunesmith run -o json`.
 
-bf16 autocast, rows grouped by length, its stock AdamW and one learning rate. LoRA is PEFT's on the same layers, with pooler and classifier
-trained.
+bf16 autocast (fp32 where the manifest says so), rows grouped by length, its stock AdamW and one learning rate. LoRA is PEFT's on the
+same layers, with pooler and classifier trained.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _arguments(hp: Hyperparameters, buckets: Path, *, evaluates: bool) -> tf.Tra
     return tf.TrainingArguments(
         output_dir=str(buckets.parent / "peer"),
         use_cpu=True,
-        bf16=True,
+        bf16=hp.precision != "fp32",
         train_sampling_strategy="group_by_length",
         dataloader_pin_memory=False,
         per_device_train_batch_size=hp.batch_size,

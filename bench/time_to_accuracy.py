@@ -34,12 +34,13 @@ def main() -> None:
     parser.add_argument("--methods", default="features,outputLayers", help="ours")
     parser.add_argument("--rates", default="1e-4,2e-4,5e-4", help="learning rates of HF Trainer, full")
     parser.add_argument("--epochs", type=int, default=5, help="epochs of HF Trainer")
+    parser.add_argument("--peer-precision", default="bf16", choices=["bf16", "fp32"], help="bf16 is autocast; take what is faster here")
     parser.add_argument("--rows", type=int, help="cut the data, for a quick try")
     arguments = parser.parse_args()
     neighbours = Neighbours()
     with jobs.place(arguments.rows) as here:
         ours = [_ours(method, here, arguments.target) for method in arguments.methods.split(",")]
-        theirs = [_theirs(rate, here, arguments.target, arguments.epochs) for rate in arguments.rates.split(",")]
+        theirs = [_theirs(rate, here, arguments) for rate in arguments.rates.split(",")]
     best = min((run.seconds for run in theirs if run.seconds), default=None)
     title = f"Time to {100 * arguments.target:g} % accuracy (goal: our best method >= {GOAL:g}x)"
     rows = [*(run.row(None) for run in theirs), *(run.row(best) for run in ours)]
@@ -51,9 +52,10 @@ def _ours(method: str, here: jobs.Place, target: float) -> Reached:
     return _reached(f"Tunesmith, {method}", jobs.ours(manifest, here), here, target)
 
 
-def _theirs(rate: str, here: jobs.Place, target: float, epochs: int) -> Reached:
-    manifest = jobs.manifest("full", f"peer-{rate}", hyperparameters={"learningRate": float(rate), "epochs": epochs})
-    return _reached(f"HF Trainer, full, {rate}", jobs.peers(manifest, here), here, target)
+def _theirs(rate: str, here: jobs.Place, arguments: argparse.Namespace) -> Reached:
+    settings = {"learningRate": float(rate), "epochs": arguments.epochs, "precision": arguments.peer_precision}
+    manifest = jobs.manifest("full", f"peer-{rate}", hyperparameters=settings)
+    return _reached(f"HF Trainer, full, {rate}, {arguments.peer_precision}", jobs.peers(manifest, here), here, arguments.target)
 
 
 def _reached(what: str, command: Sequence[str], here: jobs.Place, target: float) -> Reached:

@@ -42,7 +42,7 @@ def draw_plan(spec: TuningSpec, base: LocalModel, *, about: ModelFacts, data: Pr
         depth=depth,
         tokens=micro_batch * int(rows.lengths.max()),
         bf16=precision.name == "bf16",
-        checkpointing=hp.activation_checkpointing,
+        checkpointing=hp.activation_checkpointing or whole,  # what computes no gradient keeps no activation
         available=available(),
     )
     return Plan(
