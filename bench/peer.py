@@ -20,7 +20,8 @@ import torch
 import transformers as tf
 import yaml
 
-from tunesmith_api.tuning import Hyperparameters, Lora, TuningJob, TuningSpec
+from tunesmith_api.methods import Lora
+from tunesmith_api.tuning import Hyperparameters, TuningJob, TuningSpec
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 GROUP = "tunesmith.dev"
@@ -55,3 +55,29 @@ class Metadata(ApiModel):
     """Labels of the job; ignored outside a cluster."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations of the job; ignored outside a cluster."""
+
+
+class OneOf(ApiModel):
+    """A choice: exactly one of the fields is given, and its name is the choice."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [self._alias(name) for name in type(self).model_fields if getattr(self, name) is not None]
+        if len(given) != 1:
+            names = ", ".join(self._alias(name) for name in type(self).model_fields)
+            raise ValueError(f"give exactly one of {names} (given: {', '.join(given) or 'none'})")
+        return self
+
+    @classmethod
+    def _alias(cls, name: str) -> str:
+        return cls.model_fields[name].alias or name
+
+    @property
+    def choice(self) -> str:
+        """The camelCase name of the field that is given."""
+        return next(self._alias(n) for n in type(self).model_fields if getattr(self, n) is not None)
+
+    @property
+    def chosen(self) -> Any:
+        """The value of the field that is given."""
+        return next(v for n in type(self).model_fields if (v := getattr(self, n)) is not None)

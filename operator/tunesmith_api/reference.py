@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from tunesmith_api.fields import Shape, bounds, names, shape
-from tunesmith_api.meta import API_VERSION, ApiModel
-from tunesmith_api.tuning import OneOf, TuningJob
+from tunesmith_api.meta import API_VERSION, ApiModel, OneOf
+from tunesmith_api.tuning import TuningJob
 
 KINDS: tuple[type[ApiModel], ...] = (TuningJob,)
 

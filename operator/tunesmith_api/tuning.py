@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from tunesmith_api.common import Checkpoints, ColumnName, Columns, DataSource, ModelSource, Output
-from tunesmith_api.meta import ApiModel, FieldProblem, FieldProblems, Metadata
+from tunesmith_api.meta import ApiModel, FieldProblem, FieldProblems, Metadata, OneOf
+from tunesmith_api.methods import Lora, Method
 
 CLASSIFICATION_METRICS = ("accuracy", "macroF1", "calibrationError", "loss")
 REGRESSION_METRICS = ("mae", "rmse", "r2", "spearman", "loss")
 Metric = Literal["accuracy", "macroF1", "calibrationError", "loss", "mae", "rmse", "r2", "spearman"]
 SMALLER_IS_BETTER = frozenset({"calibrationError", "loss", "mae", "rmse"})
-
-
-class OneOf(ApiModel):
-    """A choice: exactly one of the fields is given, and its name is the choice."""
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        given = [self._alias(name) for name in type(self).model_fields if getattr(self, name) is not None]
-        if len(given) != 1:
-            names = ", ".join(self._alias(name) for name in type(self).model_fields)
-            raise ValueError(f"give exactly one of {names} (given: {', '.join(given) or 'none'})")
-        return self
-
-    @classmethod
-    def _alias(cls, name: str) -> str:
-        return cls.model_fields[name].alias or name
-
-    @property
-    def choice(self) -> str:
-        """The camelCase name of the field that is given."""
-        return next(self._alias(n) for n in type(self).model_fields if getattr(self, n) is not None)
-
-    @property
-    def chosen(self) -> Any:
-        """The value of the field that is given."""
-        return next(v for n in type(self).model_fields if (v := getattr(self, n)) is not None)
 
 
 class Classification(ApiModel):
@@ -56,56 +31,6 @@ class Objective(OneOf):
     """Predict one label out of those in the training data."""
     regression: Regression | None = None
     """Predict a number."""
-
-
-class Full(ApiModel):
-    """Train every parameter."""
-
-
-class OutputLayers(ApiModel):
-    """Train the head and the last blocks; what lies below is frozen and its activations are computed once."""
-
-    blocks: int = Field(default=2, ge=1, le=256)
-    """How many of the last transformer blocks are trained together with the head."""
-
-
-class Features(ApiModel):
-    """Embed every row once with the model's own pooling and fit a linear classifier on the embeddings."""
-
-    l2: float = Field(default=3e-5, ge=0, le=1e3)
-    """L2 penalty on the weights of the linear head."""
-
-
-class Lora(ApiModel):
-    """Low-rank adapters (arXiv 2106.09685) on the linear layers of a frozen base."""
-
-    rank: int = Field(default=16, ge=1, le=1024)
-    """Rank of the update of each layer."""
-    alpha: int = Field(default=32, ge=1, le=65536)
-    """Scale of the update: it is multiplied by alpha / rank."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout on the adapters' input while training."""
-    targets: tuple[Annotated[str, Field(min_length=1, max_length=256)], ...] = Field(default=(), max_length=64)
-    """Names (or endings of names) of the linear layers to adapt; empty means all of them but the head."""
-    rs_lora: bool = False
-    """Scale by alpha / sqrt(rank) instead (rank-stabilised LoRA, arXiv 2312.03732)."""
-    dora: bool = False
-    """Learn magnitude and direction apart (DoRA, arXiv 2402.09353): slower, sometimes better."""
-    merge: bool = False
-    """Publish one merged model in place of an adapter."""
-
-
-class Method(OneOf):
-    """Which parameters are trained, and how."""
-
-    full: Full | None = None
-    """Train every parameter."""
-    output_layers: OutputLayers | None = None
-    """Train the head and the last blocks of a frozen model."""
-    features: Features | None = None
-    """Fit a linear classifier on cached embeddings; seconds, not minutes."""
-    lora: Lora | None = None
-    """Train low-rank adapters and the head."""
 
 
 DEFAULT_LEARNING_RATES = {"full": 5e-5, "outputLayers": 2e-4, "lora": 5e-4, "features": 1.0}

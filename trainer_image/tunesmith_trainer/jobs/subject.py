@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tunesmith_api.tuning import Method
+from tunesmith_api.methods import Method
 from tunesmith_trainer.data.prepare import PreparedData
 from tunesmith_trainer.jobs.preflight import Ready
 from tunesmith_trainer.models.heads import Scaling, fold_scale, target_scaling

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from tunesmith_api.tuning import Method
+from tunesmith_api.methods import Method
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.learner import ModuleLearner, Task
 

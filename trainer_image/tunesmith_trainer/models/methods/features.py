@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tunesmith_api.tuning import Features
+from tunesmith_api.methods import Features
 from tunesmith_trainer.data.batches import length_sorted
 from tunesmith_trainer.data.rows import Rows
 from tunesmith_trainer.models.files import load_for, write_model

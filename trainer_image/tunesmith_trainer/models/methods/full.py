@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tunesmith_api.tuning import Full
+from tunesmith_api.methods import Full
 from tunesmith_trainer.models.files import load_for, write_model
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.heads import above_backbone, final_linear

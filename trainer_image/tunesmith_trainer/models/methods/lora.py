@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import nn
 
+from tunesmith_api.methods import Lora
 from tunesmith_api.protocol import Failure, Reason
-from tunesmith_api.tuning import Lora
 from tunesmith_trainer.engine.seeds import seed_torch
 from tunesmith_trainer.engine.types import trainable
 from tunesmith_trainer.models.files import load_for, write_adapter, write_model

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tunesmith_api.methods import OutputLayers
 from tunesmith_api.protocol import Failure, Reason
-from tunesmith_api.tuning import OutputLayers
 from tunesmith_trainer.models.files import load_for, write_model
 from tunesmith_trainer.models.folder import LocalModel
 from tunesmith_trainer.models.heads import above_backbone, blocks, head_parameter_names
