@@ -198,3 +198,11 @@ def test_removing_checkpoints_leaves_what_is_none(tmp_path):
     run = a_run(tmp_path)
     Checkpoints(run.stores.folder("file:checkpoints"), run.work, check=lambda: None).remove_all()
     assert [p.name for p in (tmp_path / "checkpoints").rglob("*") if p.is_file()] == ["weights"]
+
+
+@pytest.mark.parametrize(("kind", "above"), [("bert", {"classifier"}), ("roberta", {"classifier"}), ("llama", {"score"})])
+@pytest.mark.parametrize("method", [{"full": {}}, {"lora": {}}, {"outputLayers": {"blocks": 1}}])
+def test_only_what_no_pretraining_has_seen_has_the_heads_rate(kind, above, method, tiny_models, tmp_path):
+    subject = subject_of(job(tmp_path, tiny_models(kind), method=method), tmp_path)
+    names = [n.removeprefix("base_model.model.") for n in trainable(subject.learner.module) if subject.learner.is_head(n)]
+    assert {name.split(".")[0] for name in names} == above

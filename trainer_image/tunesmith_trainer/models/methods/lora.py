@@ -15,8 +15,11 @@ from tunesmith_trainer.engine.seeds import seed_torch
 from tunesmith_trainer.engine.types import trainable
 from tunesmith_trainer.models.files import load_for, write_adapter, write_model
 from tunesmith_trainer.models.folder import LocalModel
-from tunesmith_trainer.models.heads import final_linear, head_parameter_names
+from tunesmith_trainer.models.heads import above_backbone, final_linear, head_parameter_names
 from tunesmith_trainer.models.learner import ModuleLearner, Task
+
+PEFT_PREFIX = "base_model.model."
+"""What PEFT puts before the names of the module that it wraps."""
 
 
 def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
@@ -25,7 +28,7 @@ def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
 
     stock = load_for(base, task)
     head = head_parameter_names(stock)
-    owners = _owners(stock, head)
+    owners, fresh = _owners(stock, head), {name.split(".")[0] for name in above_backbone(stock)}
     config = LoraConfig(
         task_type="SEQ_CLS",
         r=method.rank,
@@ -46,8 +49,7 @@ def apply(base: LocalModel, method: Lora, task: Task) -> ModuleLearner:
             module.peft_config["default"].modules_to_save = owners  # PEFT adds every name that a head may have
             write_adapter(module, base, folder / "adapter")
 
-    below = f".{stock.base_model_prefix}."
-    trained_head = frozenset(name for name in trainable(module) if ".modules_to_save." in name and below not in name)
+    trained_head = frozenset(name for name in trainable(module) if name.removeprefix(PEFT_PREFIX).split(".")[0] in fresh)
     return ModuleLearner(module, final=final_linear(stock)[1], head=trained_head, pad_id=task.pad_id, write=write)
 
 
