@@ -167,7 +167,8 @@ def test_a_closed_pipe_lets_the_trainer_save_and_leave(command: Command, tmp_pat
 def test_a_closed_terminal_lets_the_trainer_save_and_leave(command: Command, tmp_path: Path) -> None:
     ours, theirs = os.openpty()
     build = command("run", EXAMPLE, '{"event":"phase","phase":"ready"}\nsleep\n')
-    process = subprocess.Popen(build, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    heeds = {"preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}  # whatever ran the tests may ignore it
+    process = subprocess.Popen(build, cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True, **heeds)
     os.close(theirs)
     shown = b""
     while b"ready" not in shown:

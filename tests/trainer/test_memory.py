@@ -5,6 +5,7 @@ import os
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,14 @@ import torch
 from safetensors.torch import load_file
 from tiny_jobs import a_run, job
 
+from tunesmith_api.protocol import Failure, Reason
+from tunesmith_trainer.engine.checkpoint import Checkpoints
+from tunesmith_trainer.engine.loop import fit
 from tunesmith_trainer.engine.memory import available, estimate
 from tunesmith_trainer.engine.state import TrainState
+from tunesmith_trainer.jobs.preflight import preflight
+from tunesmith_trainer.jobs.subject import load_subject
+from tunesmith_trainer.jobs.training import course
 from tunesmith_trainer.jobs.tuning import tune
 
 CHANGES = {
@@ -98,11 +105,18 @@ def test_a_step_that_does_not_fit_is_done_again_in_smaller_parts(tiny_models, tm
 
 
 def test_where_not_even_one_row_fits_the_job_says_so(tiny_models, tmp_path):
-    write_long_rows(tmp_path)
-    reason, (message, remedy) = limited(tmp_path, tiny_models("bert"), 1)
-    assert reason == "OutOfMemory"
-    assert "micro-batch of one row" in message
-    assert "maxLength" in remedy
+    """The objective stands for a device whose memory is too small for any row."""
+
+    def too_large(_learner, _batch):
+        raise torch.OutOfMemoryError("out of memory")
+
+    run, tuning = a_run(tmp_path), job(tmp_path, tiny_models("bert"))
+    subject = load_subject(preflight(tuning.spec, run), tuning.spec.method)
+    hopeless = replace(course(tuning.spec, subject), objective=too_large)
+    with pytest.raises(Failure, match="micro-batch of one row") as failure:
+        fit(subject.learner, hopeless, Checkpoints(run.stores.folder("file:saved"), run.work, check=lambda: None), run)
+    assert failure.value.reason is Reason.OUT_OF_MEMORY
+    assert "maxLength" in failure.value.remedy
 
 
 def test_the_estimate_counts_what_each_method_holds():
