@@ -70,7 +70,9 @@ class BucketFolder(Folder):
             obstore.put(self._store, self._key(name), path, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
 
     def upload_new(self, name: str, path: Path) -> bool:
-        """Send a file with If-None-Match, in one piece."""
+        """Send a file with If-None-Match, in one piece, unless it is seen to be there: a server may hang up on a body that it refuses."""
+        if self.exists(name):
+            return False
         with reading(f"file:{path}"):
             data = path.read_bytes()
         return self._put_if(name, data, "create")
