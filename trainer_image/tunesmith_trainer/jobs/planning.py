@@ -34,7 +34,7 @@ def draw_plan(spec: TuningSpec, base: LocalModel, *, about: ModelFacts, data: Pr
     micro_batch = min(ROWS if whole else hp.micro_batch_size or batch, batch, len(rows))
     width, depth = _shape(module)
     epochs, per_epoch = (1, 1) if whole else (hp.epochs, math.ceil(len(rows) / batch))
-    tokens = int(rows.lengths.sum())
+    tokens = rows.token_count
     memory = estimate(
         parameters=sum(p.numel() for p in module.parameters()),
         trained=trained,
